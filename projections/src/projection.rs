@@ -306,6 +306,14 @@ pub trait Port: Send + Sync {
     /// Records on the tape that a message was set aside. Parking the same message twice is harmless.
     async fn park(&self, poison: &Poison) -> Result<(), PortError>;
 
+    /// Records the same of several messages of one projection.
+    async fn park_all(&self, poison: &[Poison]) -> Result<(), PortError> {
+        for one in poison {
+            self.park(one).await?;
+        }
+        Ok(())
+    }
+
     /// Told whenever the way a projection is changes.
     fn state(&self, projection: Name, state: &State);
 }

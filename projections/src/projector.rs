@@ -217,14 +217,12 @@ impl Projector {
     }
 
     async fn park(&self, folded: &Folded) -> Result<(), Interruption> {
-        for poison in &folded.poison {
-            // Before the checkpoint passes it: a message is never passed over unrecorded.
-            self.port
-                .park(poison)
-                .await
-                .map_err(|source| Interruption::Parking { sequence: poison.sequence, source })?;
-        }
-        Ok(())
+        let Some(first) = folded.poison.first() else { return Ok(()) };
+        // Before the checkpoint passes them: a message is never passed over unrecorded.
+        self.port
+            .park_all(&folded.poison)
+            .await
+            .map_err(|source| Interruption::Parking { sequence: first.sequence, source })
     }
 
     /// Records why the projection does not go on, where the database can be reached at all.

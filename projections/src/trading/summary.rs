@@ -210,8 +210,9 @@ fn risk(body: &Body) -> Summary<'_> {
         Body::RiskMeasured(measure) => {
             let gross = Amount::from_wire(measure.gross_exposure.as_ref());
             let equity = Amount::from_wire(measure.equity.as_ref());
-            let drawdown = Quantity(measure.drawdown_e9.saturating_mul(100));
-            let text = format!("gross exposure {gross} of equity {equity}, drawdown {drawdown} %");
+            let percent = |fall: Quantity| format!("{} %", Quantity(fall.0.saturating_mul(100)));
+            let drawdown = domain::risk::monitor::drawdown(measure).map_or("–".to_owned(), percent);
+            let text = format!("gross exposure {gross} of equity {equity}, drawdown {drawdown}");
             plain("risk_measured", &measure.account, text)
         }
         _ => plain("other", "", String::new()),

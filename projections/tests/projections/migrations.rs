@@ -22,6 +22,23 @@ async fn an_empty_database_is_migrated_by_two_at_once_and_again() -> Outcome {
     Ok(())
 }
 
+/// Until the read model is built anew, a limited rate sees the orders of before.
+#[tokio::test]
+async fn what_an_older_version_folded_was_decided_at_its_event_time() -> Outcome {
+    let world = World::new().await;
+    sqlx::raw_sql(
+        "ALTER TABLE trading.risk_decisions DROP COLUMN decided_ns;
+         INSERT INTO trading.risk_decisions
+             VALUES (1, 'd', 42, 'paper', 'sma', 'X', 's', 'approved', '', '', '[]', '[]');
+         SELECT projection.extend_trading_risk_moment('trading')",
+    )
+    .execute(&world.admin)
+    .await?;
+    let row = sqlx::query("SELECT decided_ns FROM trading.risk_decisions").fetch_one(&world.reader).await?;
+    assert_eq!(row.try_get::<i64, _>(0)?, 42);
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_reader_reads_and_cannot_write() -> Outcome {
     let world = World::new().await;

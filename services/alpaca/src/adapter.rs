@@ -61,6 +61,8 @@ pub struct Alpaca {
     entries: BTreeSet<String>,
     /// Entries in lists whose legs are known, by client order id.
     families: BTreeSet<String>,
+    /// Stops of pairs of exits without an answer, by the client order id of the pair.
+    stops: BTreeMap<String, String>,
 }
 
 /// What Alpaca has as an order of ours.
@@ -100,7 +102,7 @@ impl Alpaca {
             }
             known.learn(&order.broker_order_id, order.id());
         }
-        let entries = exits::unanswered(book);
+        let (entries, stops) = (exits::unanswered(book), exits::unanswered_stops(book));
         Ok(Self {
             api: Arc::new(Api::new(&config, Arc::clone(&clock))?),
             known: Arc::new(known),
@@ -114,6 +116,7 @@ impl Alpaca {
             listed_ns: 0,
             entries,
             families: BTreeSet::new(),
+            stops,
         })
     }
 

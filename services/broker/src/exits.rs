@@ -3,12 +3,11 @@
 use contracts::child_order_id;
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
 use domain::money::E9;
+pub use domain::order::SIMULATED;
 
 /// How far the prices of a group are apart at least, in 1e-9.
 const CENT_E9: i64 = E9 / 100;
 
-/// Name of the simulated adapter on the tape.
-pub const SIMULATED: &str = "simulated";
 /// Name of Alpaca's adapter on the tape.
 pub const ALPACA: &str = "alpaca";
 

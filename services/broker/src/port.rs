@@ -362,6 +362,11 @@ pub trait Broker: Send + Sync {
     fn forget(&mut self, _order_id: &str) -> Vec<Report> {
         Vec::new()
     }
+
+    /// Takes the state of a broker that is a fold of the tape from `book`; others know better.
+    fn refresh(&mut self, _book: &Book) -> Result<(), BrokerError> {
+        Ok(())
+    }
 }
 
 /// Makes the broker that execution speaks to.

@@ -9,6 +9,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use contracts::v1::{Costs, OrderSpec, TradingMode};
+use domain::book::Book;
 use domain::order::{BrokerTruth, OrderState};
 
 use crate::port::{
@@ -171,6 +172,10 @@ impl Broker for Routed {
 
     fn set_costs(&mut self, account: &str, costs: Costs) {
         self.of(account).set_costs(account, costs);
+    }
+
+    fn refresh(&mut self, book: &Book) -> Result<(), BrokerError> {
+        self.simulated.refresh(book)
     }
 
     fn forget(&mut self, order_id: &str) -> Vec<Report> {

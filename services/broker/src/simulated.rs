@@ -350,6 +350,11 @@ impl Broker for SimulatedBroker {
         self.matcher.restate(order);
     }
 
+    fn refresh(&mut self, book: &Book) -> Result<(), BrokerError> {
+        *self = Self::resume(book)?;
+        Ok(())
+    }
+
     fn forget(&mut self, order_id: &str) -> Vec<Report> {
         if !self.matcher.works(order_id) {
             return Vec::new();

@@ -17,13 +17,12 @@ use event_log::Append;
 use crate::event::{self, Meta};
 use crate::machine::{Machine, Work};
 use crate::step::StepError;
+use crate::words::NAMED_MAX;
 
 /// Most orders tried for one position at the simulated broker: what it refuses it refuses for good.
 const ATTEMPTS_MAX: u32 = 5;
 /// Most orders tried at a broker outside, where what is in the way may go: with the pauses between them about a day.
 const ATTEMPTS_OUTSIDE_MAX: u32 = 100;
-/// Most positions that are named in words.
-const NAMED_MAX: usize = 3;
 
 /// What was tried for a position, kept beside the book: an order that has ended leaves memory at some time.
 #[derive(Clone, Debug)]

@@ -18,6 +18,7 @@ use domain::order::{GroupStage, OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
 use planted::Bug;
 
+use crate::event::SERVICE;
 use crate::held::Entry;
 use crate::kill::Tried;
 
@@ -76,6 +77,10 @@ pub struct Machine {
     attention: BTreeSet<String>,
     /// Highest sequence that this service has appended itself or learned of.
     known: u64,
+    /// Sequences that this service has appended itself and not folded yet.
+    own: BTreeSet<u64>,
+    /// Whether another instance of the service said something of an order since [`Machine::take_outdone`].
+    outdone: bool,
     /// Ids of account entries and order adjustments on the tape, once they have been loaded. A tape holds many, so that
     /// copies share them.
     applied: Option<Arc<HashSet<String>>>,
@@ -104,6 +109,8 @@ impl Machine {
             market_sequence: 0,
             account_last: BTreeMap::new(),
             attention,
+            own: BTreeSet::new(),
+            outdone: false,
             applied: None,
             tried: BTreeMap::new(),
             ungrouped,
@@ -173,7 +180,10 @@ impl Machine {
             }
             return Ok(());
         }
+        let own = self.own.remove(&recorded.sequence);
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
+        let of_order = recorded.event.body.as_ref().and_then(contracts::order_of).is_some();
+        self.outdone |= !own && of_order && recorded.event.source == SERVICE;
         self.known = self.known.max(recorded.sequence);
         self.note(recorded);
         for order_id in changes.orders {
@@ -210,11 +220,20 @@ impl Machine {
     /// between it and what is folded; otherwise [`Machine::must_fold`] asks for what does.
     pub fn appended(&mut self, append: &Append, sequence: u64) -> Result<(), FoldError> {
         self.learn(sequence);
+        if sequence > self.book.sequence() {
+            self.own.insert(sequence);
+        }
         if sequence != self.book.sequence() + 1 {
             return Ok(());
         }
         let subject = append.subject.as_str().to_owned();
         self.fold(&Recorded { sequence, subject, event: append.event.clone() })
+    }
+
+    /// Whether the simulated broker of this instance may lack what another one, or a process before this one, did: it is
+    /// to be made anew from the book. Asked once, it is forgotten.
+    pub fn take_outdone(&mut self) -> bool {
+        std::mem::take(&mut self.outdone)
     }
 
     /// Learns that TRADING holds an event at `sequence`, perhaps one of its own not read back yet.

@@ -151,7 +151,8 @@ impl Shell {
             self.reconcile(Occasion::Start).await?;
         }
         loop {
-            if !self.machine.is_before(self.begun) {
+            let unfinished = self.machine.is_before(self.begun);
+            if !unfinished {
                 self.settle_orders().await?;
             }
             if let Some(instant) = self.instants.next_complete() {
@@ -169,6 +170,8 @@ impl Shell {
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = market.batch(BATCH) => self.collect(batch?, market).await?,
                 () = clock::sleep(RETRY), if stuck => {}
+                // Another instance that goes down may have handled it.
+                () = clock::sleep(RETRY), if unfinished => self.consumed.check(&self.context.tape).await?,
                 () = clock::sleep_until(patient.unwrap_or_else(clock::now)), if patient.is_some() => {}
                 () = clock::sleep_until(self.ask_again_at), if self.broker.is_remote() => {
                     self.reconcile(Occasion::Poll).await?;
@@ -201,11 +204,15 @@ impl Shell {
         Ok(())
     }
 
-    /// Folds messages of TRADING. What the book cannot fold is parked and passed over.
+    /// Folds messages of TRADING. What the book cannot fold is parked and passed over; what a signal should have been, risk
+    /// parks: who sends such by the thousand must not keep others from their work.
     async fn fold(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
         for delivery in batch {
             match delivery {
                 Delivery::Event(recorded) => self.fold_one(&recorded).await?,
+                Delivery::Undecodable { sequence, subject, .. } if contracts::is_signal(&subject) => {
+                    self.machine.skip(sequence);
+                }
                 Delivery::Undecodable { sequence, subject, payload, error } => {
                     let (tape, reason) = (&self.context.tape, error.to_string());
                     park(tape, SERVICE, stream::TRADING, sequence, &subject, &payload, &reason).await?;
@@ -225,7 +232,9 @@ impl Shell {
             outcome = self.machine.fold(recorded);
         }
         if let Err(error) = outcome {
-            self.park(stream::TRADING, recorded, &error.to_string()).await?;
+            if !contracts::is_signal(&recorded.subject) {
+                self.park(stream::TRADING, recorded, &error.to_string()).await?;
+            }
             self.machine.skip(recorded.sequence);
         }
         if let Some(Body::AccountConfigured(account)) = &recorded.event.body {
@@ -242,6 +251,17 @@ impl Shell {
                 () = self.context.shutdown.cancelled() => return Err(Error::Stopped),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Makes the simulated broker anew from the book where another instance did something to an order: this one's would
+    /// match a bar without it.
+    fn follow_others(&mut self) -> Result<(), BrokerError> {
+        // What a bar did and is still to be stored with its marks, only the broker knows.
+        let stored = self.together.is_empty() && self.matched.is_none();
+        if stored && self.machine.take_outdone() {
+            self.broker.refresh(self.machine.book())?;
         }
         Ok(())
     }

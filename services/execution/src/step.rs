@@ -4,8 +4,9 @@
 //! cancel, a deposit), the shell folds what is there and decides the step again. A step whose event is on
 //! the tape already comes to nothing, so every step may be repeated.
 
-mod ids;
 mod day;
+mod ids;
+mod stale;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ use event_log::{Append, Expect};
 use crate::event::{self, Meta, SERVICE};
 use crate::machine::Machine;
 use ids::report_id;
+use stale::is_stale;
 
 /// Something that execution wants to add to the tape.
 #[derive(Clone, Debug, PartialEq)]
@@ -289,6 +291,9 @@ impl Machine {
             }
             Step::Report { order_id, report, event_ns, cause_id } => {
                 let order = self.order(order_id)?;
+                if is_stale(order, report) {
+                    return Ok(None);
+                }
                 let id = report_id(order, report, cause_id.as_deref());
                 let event_ns = event_ns.or(order.submitted_ns).unwrap_or(order.approved_ns);
                 let meta = self.meta_of(order, id, event_ns, cause_id.as_deref());

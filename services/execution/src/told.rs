@@ -11,12 +11,11 @@ use domain::money::{Price, Quantity};
 use runtime::utc;
 
 use crate::machine::Machine;
+use crate::words::NAMED_MAX;
 
 /// How long a session goes on before a symbol without a bar in it counts as one that no stream prices.
 const UNHEARD_NS: i64 = 60 * 60 * SECOND_NS;
 const SECOND_NS: i64 = 1_000_000_000;
-/// Most holdings of an account that are named in words.
-const NAMED_MAX: usize = 3;
 
 impl Machine {
     /// Whether a price that a broker states at `now_ns` of a holding is to be recorded: no bar prices the symbol, and it is

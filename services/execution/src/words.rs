@@ -5,8 +5,8 @@ use domain::book::{Book, GroupStep};
 
 use crate::machine::Work;
 
-/// Most pieces of work that are named; of the others their number is.
-const NAMED_MAX: usize = 3;
+/// Most pieces of work, positions or holdings that are named in words; of the others their number is.
+pub(crate) const NAMED_MAX: usize = 3;
 
 /// What is to be done and is not done yet.
 pub(crate) fn waiting(book: &Book, work: &[Work]) -> String {

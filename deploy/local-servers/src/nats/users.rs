@@ -47,6 +47,9 @@ const PASSED: [&str; 5] = [
     "$JS.API.CONSUMER.MSG.NEXT.*.*",
     "$JS.API.CONSUMER.RESET.*.*",
 ];
+/// Most connections that everybody but the owner and the services has together. Without it one of them could use up
+/// what the server's process may open, and nobody else would be let in.
+const OTHERS_CONNECTIONS_MAX: u32 = 1_024;
 /// How long a running server may take to read its users again.
 const RELOAD_MAX: Duration = Duration::from_secs(10);
 const RELOAD_POLL: Duration = Duration::from_millis(5);
@@ -238,7 +241,8 @@ fn render(owner: &Credentials, own: &[services::Stored], users: &[Stored]) -> St
     let mut text = format!(
         "# Written by Tapedeck; changes here are lost.\naccounts: {{\n  {OWNER_ACCOUNT}: {{\n    \
          jetstream: enabled\n    users: [ {{ user: {}, password: {} }}{own} ]\n    exports: [ {} ]\n  }}\n  \
-         {OTHERS_ACCOUNT}: {{\n    imports: [ {} ]\n    users: [\n",
+         {OTHERS_ACCOUNT}: {{\n    limits: {{ max_connections: {OTHERS_CONNECTIONS_MAX} }}\n    imports: [ {} ]\n    \
+         users: [\n",
         quoted(&owner.user),
         quoted(owner.password.expose_secret()),
         exports.join(", "),

@@ -97,6 +97,19 @@ async fn users_granted_at_once_do_not_lose_each_other() {
 }
 
 #[tokio::test]
+async fn users_have_a_bounded_number_of_connections_and_the_owner_is_outside_of_it() {
+    let nats = TestNats::start().await.unwrap();
+    let directory = nats.directory().join("nats");
+    let password = NatsUsers::of(&directory).grant(&user("first")).await.unwrap();
+    let client = enter(&nats, "first", &password).await;
+    assert!(client.is_some(), "the server takes the limit");
+    let text = std::fs::read_to_string(directory.join("users.conf")).unwrap();
+    let (owner, others) = text.split_once("STRATEGIES: {").unwrap();
+    assert!(others.contains("limits: { max_connections: 1024 }"), "{others}");
+    assert!(!owner.contains("limits"), "the owner and the services are counted apart");
+}
+
+#[tokio::test]
 async fn streams_of_the_time_before_accounts_are_kept() {
     let mut nats = TestNats::start().await.unwrap();
     let context = async_nats::jetstream::new(connect(&nats.url()).await);

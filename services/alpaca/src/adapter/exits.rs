@@ -1,14 +1,15 @@
 //! Exits that went with their entry: which of Alpaca's orders they are, and what is left of one that goes by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::{ALPACA, BrokerError, is_stop};
 use contracts::v1::OrderSpec;
 use contracts::{client_order_id, order_of_client};
 use domain::book::Book;
+use domain::order::OrderState;
 use vendors::VendorError;
 
-use super::Alpaca;
+use super::{Alpaca, first_of_pair};
 use crate::legs::{self, Leg};
 use crate::wire::Order;
 
@@ -21,6 +22,15 @@ pub(super) fn unanswered(book: &Book) -> BTreeSet<String> {
         _ => client_order_id(entry),
     };
     entries.map(client).collect()
+}
+
+/// Stops that have no answer on the tape, each by the client order id that its pair of exits goes under.
+pub(super) fn unanswered_stops(book: &Book) -> BTreeMap<String, String> {
+    let exits = book.open_orders().filter(|exit| exit.broker == ALPACA && exit.broker_order_id.is_empty());
+    let of_pair = |stop: &OrderState| {
+        first_of_pair(&stop.spec).map(|target| (client_order_id(&target), stop.id().to_owned()))
+    };
+    exits.filter_map(of_pair).collect()
 }
 
 /// What Alpaca says of an entry now. A replacement may not name the legs that the order before it had.
@@ -86,6 +96,23 @@ impl Alpaca {
                 self.learn_legs(&found);
             }
             self.families.insert(entry.clone());
+        }
+        self.learn_pairs(all).await
+    }
+
+    /// Learns which stops came beside listed exits of ours, where the answer to the pair did not come.
+    async fn learn_pairs(&mut self, all: &[Order]) -> Result<(), VendorError> {
+        let pairs = all.iter().filter(|order| order.order_class == "oco").map(|order| &order.client_order_id);
+        let unanswered: Vec<String> =
+            pairs.filter(|client| self.stops.contains_key(*client)).cloned().collect();
+        for client in unanswered {
+            let found = self.api.order_of(&client).await?;
+            let leg = found.and_then(|found| found.legs).and_then(|legs| legs.into_iter().next());
+            if let Some(leg) = leg
+                && let Some(stop) = self.stops.remove(&client)
+            {
+                self.known.learn_old(&leg.id, &stop);
+            }
         }
         Ok(())
     }

@@ -75,6 +75,7 @@ impl Broker for Alpaca {
             self.end_leg(exit).await?;
         }
         self.waited.remove(&client);
+        self.stops.insert(client.clone(), stop.order_id.clone());
         let answer = self.api.submit(&ticket).await.map_err(|error| Self::unknown("submit", error))?;
         if is_known_already(&answer) {
             let first = self.landed(target, &client).await?;
@@ -88,11 +89,15 @@ impl Broker for Alpaca {
                     leg.ok_or_else(|| Self::unknown("submit", "a pair of exits came without its stop"))?;
                 self.known.learn(&taken.id, &target.order_id);
                 self.known.learn(&leg, &stop.order_id);
+                self.stops.remove(&client);
                 let accepted =
                     |order, id| Self::report(order, BrokerReport::Accepted { broker_order_id: id });
                 Some([accepted(target, taken.id), accepted(stop, leg)].concat())
             }
-            Err(reason) => rejected(&reason),
+            Err(reason) => {
+                self.stops.remove(&client);
+                rejected(&reason)
+            }
         })
     }
 

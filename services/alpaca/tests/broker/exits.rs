@@ -1,5 +1,7 @@
 //! Pairs of exits: one request, two orders of ours.
 
+use std::collections::BTreeSet;
+
 use broker::{Broker as _, BrokerError};
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
 use contracts::{child_order_id, client_order_id};
@@ -67,6 +69,19 @@ async fn a_pair_without_an_answer_is_found_whole() {
     let again = desk.broker.submit_pair([&pair[0], &pair[1]], 0).await.unwrap().unwrap();
     assert_eq!(kinds(&again), ["accepted", "accepted"]);
     assert_eq!(desk.orders(), before + 2, "the pair and nothing else");
+}
+
+#[tokio::test]
+async fn both_of_a_pair_without_an_answer_are_listed_as_ours() {
+    let mut desk = Desk::open().await;
+    let pair = held(&mut desk).await;
+    desk.arm("POST", "/v2/orders", When::After, HttpFault::Cut);
+    desk.broker.submit_pair([&pair[0], &pair[1]], 0).await.unwrap_err();
+    let listed = desk.broker.listed_orders("paper").await.unwrap().unwrap();
+    let open = listed.into_iter().filter(|order| order.open).map(|order| order.client_order_id);
+    let (open, ours): (BTreeSet<String>, BTreeSet<String>) =
+        (open.collect(), pair.iter().map(|exit| client_order_id(&exit.order_id)).collect());
+    assert_eq!(open, ours);
 }
 
 #[tokio::test]

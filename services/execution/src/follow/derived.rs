@@ -99,33 +99,29 @@ fn is_alike(derived: &Event, recorded: &Event) -> bool {
         return false;
     }
     match (left, right) {
-        (Body::Fill(left), Body::Fill(right)) => left.order_id == right.order_id,
         (Body::AccountMarked(left), Body::AccountMarked(right)) => left.account == right.account,
         (Body::AccountEntry(left), Body::AccountEntry(right)) => {
             (&left.account, &left.strategy, &left.symbol) == (&right.account, &right.strategy, &right.symbol)
         }
-        (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
-        (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
-        (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
-        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
-        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
-        _ => true,
+        // Of neither where they are of no order.
+        _ => contracts::order_of(left) == contracts::order_of(right),
     }
 }
 
 /// The order of what a broker reports.
 pub(super) fn reported(body: &Body) -> Option<&str> {
-    Some(match body {
-        Body::OrderAccepted(answer) => &answer.order_id,
-        Body::OrderRejected(answer) => &answer.order_id,
-        Body::OrderCancelRejected(answer) => &answer.order_id,
-        Body::OrderCancelled(answer) => &answer.order_id,
-        Body::OrderExpired(answer) => &answer.order_id,
-        Body::OrderTriggered(answer) => &answer.order_id,
-        Body::OrderTrailed(answer) => &answer.order_id,
-        Body::Fill(fill) => &fill.order_id,
-        _ => return None,
-    })
+    let is_report = matches!(
+        body,
+        Body::OrderAccepted(_)
+            | Body::OrderRejected(_)
+            | Body::OrderCancelRejected(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderExpired(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+            | Body::Fill(_)
+    );
+    contracts::order_of(body).filter(|_| is_report)
 }
 
 /// Whether an event may change whether an account can be valued.

@@ -90,6 +90,7 @@ impl Shell {
         shell.seed_prices().await?;
         shell.admit_entries().await;
         shell.broker = config.brokers.resume(shell.machine.book())?;
+        shell.machine.take_outdone();
         Ok(shell)
     }
 

@@ -22,6 +22,7 @@ impl Shell {
         market: &mut dyn Consumer,
     ) -> Result<bool, Error> {
         self.catch_up().await?;
+        self.follow_others()?;
         self.machine.begin(instant);
         if !self.machine.is_done(instant) {
             // Handled again because an account could not be valued: only the marks are to come.

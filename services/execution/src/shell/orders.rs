@@ -24,6 +24,7 @@ impl Shell {
         let mut before = Vec::new();
         loop {
             self.catch_up().await?;
+            self.follow_others()?;
             let mut work = self.work().await;
             self.leave_waiting(&mut work);
             self.restate(|shell| shell.unclosed = shell.machine.unclosed());

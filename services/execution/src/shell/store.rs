@@ -6,7 +6,7 @@ use std::ops::Range;
 use contracts::stream;
 use contracts::v1::event::Body;
 use domain::money::Amount;
-use domain::order::OrderStatus;
+use domain::order::{CENT, OrderStatus};
 use event_log::{Append, AppendError, Expect};
 use planted::Bug;
 
@@ -15,8 +15,6 @@ use crate::step::{Step, StepError};
 
 /// Times that other writers may come first before it is an error.
 const ATTEMPTS_MAX: u32 = 10;
-/// In units of 1e-9.
-const CENT: i128 = 10_000_000;
 /// Events that the tape takes in one atomic batch.
 const BATCH_MAX: usize = event_log::MAX_BATCH;
 
@@ -181,7 +179,7 @@ impl Shell {
         }
         if planted::is(Bug::RoundingUp) {
             let commission = Amount::from_wire(fill.commission.as_ref());
-            fill.commission = Amount(commission.0 + (-commission.0).rem_euclid(CENT)).to_wire();
+            fill.commission = Amount(commission.0 + (-commission.0).rem_euclid(CENT.0)).to_wire();
         }
         Some(append)
     }

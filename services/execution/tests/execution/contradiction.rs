@@ -72,6 +72,8 @@ async fn what_is_no_event_stops_nobody_and_holds_nothing_up() {
     }
     assert_eq!(tape.state(stream::PARKED).await.unwrap().messages, 4, "each is parked once");
 
+    // What a signal should have been is risk's to park.
+    tape.publish_raw("signal.momentum.A", b"{}", None).unwrap();
     // A start behind such a message goes on too, and parks nothing twice.
     tape.publish_raw("account.paper.breaker_reset", br#"{"id":"r2","breakerReset":{}}"#, None).unwrap();
     shutdown.cancel();

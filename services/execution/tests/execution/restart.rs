@@ -144,6 +144,68 @@ async fn an_instant_that_was_stored_in_part_is_finished_before_what_was_asked_si
     }
 }
 
+/// States the end of an order as another instance of the service does.
+async fn cancelled_by_another(script: &Script, spec: &OrderSpec) {
+    let cancelled = OrderCancelled { order_id: spec.order_id.clone(), reason: "asked".into() };
+    let event = Event {
+        id: event_id(&spec.order_id, "cancelled", 0),
+        event_time: Some(to_timestamp(OPEN_NS)),
+        body: Some(Body::OrderCancelled(cancelled)),
+        ..Event::default()
+    };
+    let subject = Subject::order(spec, "cancelled");
+    script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bar_fills_no_order_that_another_instance_ended() {
+    let script = Script { tape: MemoryLog::new(), framed: true };
+    script.setup().await;
+    let running = start(&script, ClockMode::Tape);
+    let spec = order("ended", "paper", "A", Side::Buy, 10);
+    script.approve("ended", OPEN_NS, std::slice::from_ref(&spec), &[&["accepted"]]).await;
+    cancelled_by_another(&script, &spec).await;
+    let close_ns = OPEN_NS + HOUR_NS;
+    script.instant(close_ns, vec![bar("A", close_ns, 100, 101)]).await;
+    stop(running).await;
+    let filled =
+        everything(&script.tape).await.into_iter().filter(|it| matches!(&it.event.body, Some(Body::Fill(_))));
+    assert_eq!(filled.count(), 0);
+}
+
+#[tokio::test]
+async fn a_bar_fills_an_order_that_another_instance_sent() {
+    let spec = order("sent", "paper", "A", Side::Buy, 10);
+    let close_ns = OPEN_NS + HOUR_NS;
+    let first = Script { tape: MemoryLog::new(), framed: true };
+    first.setup().await;
+    let running = start(&first, ClockMode::Tape);
+    first.approve("sent", OPEN_NS, std::slice::from_ref(&spec), &[&["accepted"]]).await;
+    stop(running).await;
+    let of_order = |it: &Recorded| it.event.body.as_ref().is_some_and(is_of_a_sent_order);
+    let said: Vec<_> = everything(&first.tape).await.into_iter().filter(of_order).collect();
+    assert_eq!(said.len(), 3, "decided, submitted, accepted");
+
+    // All of it is there at once: there is nothing left to do for the order.
+    let second = Script { tape: MemoryLog::new(), framed: true };
+    second.setup().await;
+    let running = start(&second, ClockMode::Tape);
+    second.instant(OPEN_NS, vec![bar("A", OPEN_NS, 99, 100)]).await;
+    let append = |it: Recorded| Append {
+        subject: Subject::for_event(&it.event, Some(&spec)).unwrap(),
+        event: it.event,
+        expect: Expect::Nothing,
+    };
+    second.tape.append_batch(said.into_iter().map(append).collect()).await.unwrap();
+    second.instant(close_ns, vec![bar("A", close_ns, 100, 101)]).await;
+    stop(running).await;
+    assert_eq!(book(&second.tape).await.order(&spec.order_id).unwrap().status, OrderStatus::Filled);
+}
+
+fn is_of_a_sent_order(body: &Body) -> bool {
+    matches!(body, Body::RiskDecision(_) | Body::OrderSubmitted(_) | Body::OrderAccepted(_))
+}
+
 #[tokio::test]
 async fn new_terms_of_an_order_that_ended_are_void_also_after_a_restart() {
     let script = Script { tape: MemoryLog::new(), framed: true };
@@ -157,15 +219,7 @@ async fn new_terms_of_an_order_that_ended_are_void_also_after_a_restart() {
     // It was cancelled before anybody asked for the terms that risk had approved.
     let terms = OrderSpec { quantity_e9: 150 * E9, revision: 1, ..spec.clone() };
     script.approve("terms", OPEN_NS, std::slice::from_ref(&terms), &[]).await;
-    let cancelled = OrderCancelled { order_id: spec.order_id.clone(), reason: "asked".into() };
-    let event = Event {
-        id: event_id(&spec.order_id, "cancelled", 0),
-        event_time: Some(to_timestamp(OPEN_NS)),
-        body: Some(Body::OrderCancelled(cancelled)),
-        ..Event::default()
-    };
-    let subject = Subject::order(&spec, "cancelled");
-    script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+    cancelled_by_another(&script, &spec).await;
     let (shutdown, task) = start();
     script.order_event(&spec, "replace_rejected").await;
     shutdown.cancel();

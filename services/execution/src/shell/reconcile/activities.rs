@@ -15,6 +15,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, BrokerDiffered, DifferenceKind, DifferenceResolution, EntryKind};
 use contracts::{MANUAL, Subject, from_timestamp, stream};
 use domain::money::{Amount, Quantity};
+use domain::order::CENT;
 use event_log::{Recorded, events_under};
 
 use super::{DAY_NS, Tallies};
@@ -30,8 +31,6 @@ const SPLIT_WITHIN_NS: i64 = 3 * DAY_NS;
 const SPLIT_AWAITED_NS: i64 = 2 * DAY_NS;
 /// How far back is read again, for what is booked late.
 const AGAIN_NS: i64 = 7 * DAY_NS;
-/// Amounts that are less apart are one: a broker pays whole cents.
-const CENT: i128 = 10_000_000;
 
 /// What was read of an account.
 #[derive(Debug, Default)]
@@ -149,7 +148,7 @@ impl Shell {
             if let Some(known) = known.and_then(|place| paid.get_mut(place)) {
                 let more = Amount(amount.0 - known.amount.0);
                 known.settled = true;
-                differs = more.0.abs() >= CENT;
+                differs = more.abs() >= CENT;
                 on_tape = known.amount.to_string();
                 reason = format!("{reason}, of which the tape had paid {on_tape} at the ex-date");
                 entry.amount = more.to_wire();
@@ -304,7 +303,8 @@ fn paid_here(paid: &[Paid], activity: &Activity) -> Option<usize> {
         let after_ns = activity.at_ns.saturating_sub(one.event_ns);
         !one.settled && one.symbol == activity.symbol && (-DAY_NS..=PAID_WITHIN_NS).contains(&after_ns)
     };
-    let is_as_much = |one: &Paid| (one.amount.0 - activity.amount.0).abs() < CENT;
+    // A broker pays whole cents.
+    let is_as_much = |one: &Paid| (one.amount.0 - activity.amount.0).abs() < CENT.0;
     let same = paid.iter().rposition(|one| waits(one) && is_as_much(one));
     same.or_else(|| paid.iter().rposition(waits))
 }
@@ -319,7 +319,7 @@ mod tests {
             symbol: "A".to_owned(),
             strategy: "s".to_owned(),
             event_ns: day * DAY_NS,
-            amount: Amount(cents * CENT),
+            amount: Amount(cents * CENT.0),
             settled,
         }
     }
@@ -330,7 +330,7 @@ mod tests {
             kind: ActivityKind::Dividend,
             word: "DIV".to_owned(),
             symbol: symbol.to_owned(),
-            amount: Amount(cents * CENT),
+            amount: Amount(cents * CENT.0),
             at_ns: day * DAY_NS,
             cancelled: false,
         }
