@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::NaiveDate;
 use contracts::v1::event::Body;
@@ -48,6 +48,8 @@ pub struct Market {
     /// The market is over when this says so, and not before as many instants.
     enough: Arc<AtomicBool>,
     least: usize,
+    /// Instants given so far by any copy: one that was begun is given again after a restart, whatever is enough.
+    begun: Arc<AtomicUsize>,
 }
 
 impl Market {
@@ -91,14 +93,19 @@ impl Market {
             }
             instants.push(instant);
         }
-        Ok(Self { instants: Arc::new(instants), subjects, at: 0, enough: Arc::default(), least: shape.least })
+        Ok(Self::new(instants, subjects, shape.least))
     }
 
     /// The first instants of another source.
     pub fn of(source: &mut dyn Source, instants: usize) -> Self {
         let subjects = source.subjects();
         let instants = std::iter::from_fn(|| source.next()).take(instants).collect();
-        Self { instants: Arc::new(instants), subjects, at: 0, enough: Arc::default(), least: usize::MAX }
+        Self::new(instants, subjects, usize::MAX)
+    }
+
+    fn new(instants: Vec<Instant>, subjects: Vec<Subject>, least: usize) -> Self {
+        let (enough, begun) = Default::default();
+        Self { instants: Arc::new(instants), subjects, at: 0, enough, least, begun }
     }
 
     /// Says whether it may be over.
@@ -108,7 +115,8 @@ impl Market {
 
     /// Whether it is over at the instant of this number.
     pub fn is_over(&self, at: usize) -> bool {
-        at >= self.instants.len() || (at >= self.least && self.enough.load(Ordering::Relaxed))
+        let least = self.least.max(self.begun.load(Ordering::Relaxed));
+        at >= self.instants.len() || (at >= least && self.enough.load(Ordering::Relaxed))
     }
 
     /// Its instants.
@@ -223,6 +231,7 @@ impl Source for Market {
             return None;
         }
         self.at += 1;
+        self.begun.fetch_max(self.at, Ordering::Relaxed);
         self.instants.get(self.at - 1).cloned()
     }
 }

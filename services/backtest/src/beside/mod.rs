@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, StrategyWarmed};
-use contracts::{Subject, Timestamp, event_id};
+use contracts::{Subject, Timestamp, chain_id, event_id};
 use domain::series::MarketData;
 use engine::{Config, Given, Outside, OutsideError, Shown};
 use event_log::{Acks, AppendError, Delivery, Hints, LogError, Reader, Recorded, Tape};
@@ -263,6 +263,10 @@ impl Desk {
             self.refuse(&recorded, "field `event_time`: missing or out of range").await?;
             return Ok(None);
         };
+        if chain_id::is_foreign(event, &signal.strategy) {
+            self.refuse(&recorded, risk::FOREIGN_ID).await?;
+            return Ok(None);
+        }
         if !self.seen.insert(event.id.clone()) {
             let reason = format!("field `id`: {:?}, a signal of this id was decided before", event.id);
             self.refuse(&recorded, &reason).await?;

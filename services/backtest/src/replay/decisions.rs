@@ -45,6 +45,8 @@ pub(super) struct Decisions {
     recent: VecDeque<(u64, Event)>,
     /// Their ids.
     recent_ids: HashSet<String>,
+    /// Exits that were sent and have no answer.
+    exits: HashSet<String>,
     /// Last TRADING sequence that may change a decision's inputs, other than a decision.
     stirred: u64,
     /// Market time of the last mark.
@@ -65,6 +67,7 @@ impl Decisions {
             lacking: VecDeque::new(),
             recent: VecDeque::new(),
             recent_ids: HashSet::new(),
+            exits: HashSet::new(),
             stirred: 0,
             now_ns: None,
         }
@@ -91,12 +94,18 @@ impl Decisions {
                     self.recent_ids.remove(&gone.id);
                 }
             }
+            // Its broker holds an exit without an answer with the entry.
+            Some(Body::OrderAccepted(event)) if self.exits.remove(&event.order_id) => {
+                self.stirred = recorded.sequence;
+            }
             // An order that no decision approved, such as one of a kill switch, comes to be with its submission; an exit can
             // have new terms from then on.
             Some(Body::OrderSubmitted(event))
                 if !self.recent_ids.contains(&recorded.event.causation_id)
                     || event.order.as_ref().is_some_and(|order| !order.parent_id.is_empty()) =>
             {
+                let exit = event.order.iter().filter(|order| !order.parent_id.is_empty());
+                self.exits.extend(exit.map(|order| order.order_id.clone()));
                 self.stirred = recorded.sequence;
             }
             // What these change no decision looks at.
@@ -172,8 +181,8 @@ impl Decisions {
         let now_ns = self.moment(cause, &RiskDecision::default(), self.now_ns);
         let account = &self.fallback_account;
         let view = risk::view(book, self.pricing.prices(), self.calendar, signal, now_ns, account);
-        // A signal that no account answers for is parked.
-        let answerable = !view.account.is_empty();
+        // A signal that no account answers for is parked, and so is one under the id of another strategy's.
+        let answerable = !view.account.is_empty() && !chain_id::is_foreign(cause, &signal.strategy);
         answerable.then(|| self.event(cause, signal, now_ns, risk::decide(&cause.id, signal, &view)))
     }
 
@@ -298,4 +307,31 @@ fn answer(
         return risk::deny(id, signal, &view, rule, &recorded.reason);
     }
     derived
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use event_log::MemoryLog;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_under_the_id_of_anothers_misses_no_decision() {
+        let tape: Tape = Arc::new(MemoryLog::new());
+        let decisions = Decisions::new(ClockMode::Tape, "paper", &tape, Calendar::xnys());
+        let missing = |id: String| {
+            let cause = Event {
+                id,
+                event_time: Some(to_timestamp(1_704_724_200_000_000_000)),
+                causation_id: "bar".to_owned(),
+                body: Some(Body::Signal(Signal { strategy: "mine".to_owned(), ..Signal::default() })),
+                ..Event::default()
+            };
+            decisions.missing(&cause, &Book::default())
+        };
+        assert!(missing(contracts::signal_id("mine", "bar", 0)).is_some());
+        assert!(missing(contracts::signal_id("other", "bar", 0)).is_none());
+    }
 }

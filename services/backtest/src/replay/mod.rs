@@ -182,7 +182,7 @@ impl Replay {
             strategies: Strategies::new(options.clock, &accounts, calendar),
             decisions: Decisions::new(options.clock, &options.fallback_account, tape, calendar),
             orders: Orders::new(options.clock, &accounts, calendar),
-            parked: parked(tape).await?,
+            parked: runtime::parked(tape, None, stream::TRADING).await?,
             decided_to: 0,
             hash: ChainHash::default(),
             report: Report { from: options.from.max(1), to: last, ..Report::default() },
@@ -363,8 +363,9 @@ impl Replay {
     async fn finish(mut self) -> Result<Report, ReplayError> {
         if self.report.divergence.is_none() {
             self.strategies.finish(&mut self.market).await?;
-            let open = self.strategies.open() + self.orders.follower.book().pending_signals().count();
-            self.report.open = open + usize::from(self.orders.owes()?);
+            let pending = self.orders.follower.book().pending_signals();
+            let undecided = pending.filter(|signal| !self.parked.contains(&signal.sequence)).count();
+            self.report.open = self.strategies.open() + undecided + usize::from(self.orders.owes()?);
         }
         let (orders, fills) = self.hash.orders_and_fills();
         (self.report.orders, self.report.fills) = (orders, fills);
@@ -409,27 +410,4 @@ async fn accounts(tape: &Tape) -> Result<Vec<String>, ReplayError> {
         subject.tokens().nth(1)
     });
     Ok(names.collect())
-}
-
-/// Sequences of TRADING that a service could not handle.
-async fn parked(tape: &Tape) -> Result<BTreeSet<u64>, ReplayError> {
-    let head = tape.state(stream::PARKED).await?.last_sequence;
-    let mut sequences = BTreeSet::new();
-    if head == 0 {
-        return Ok(sequences);
-    }
-    let mut reader = tape.read(stream::PARKED, &[], 1).await?;
-    let mut read = 0;
-    while read < head {
-        for delivery in reader.batch(BATCH).await? {
-            read = delivery.sequence();
-            if let Delivery::Event(Recorded { event, .. }) = delivery
-                && let Some(Body::Parked(parked)) = event.body
-                && parked.stream == stream::TRADING
-            {
-                sequences.insert(parked.sequence);
-            }
-        }
-    }
-    Ok(sequences)
 }

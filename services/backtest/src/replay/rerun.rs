@@ -7,8 +7,10 @@
 //!
 //! An input is met after the marks of the instant in which, or after which, it was recorded, and after what was decided and
 //! sent there before it was read: a change of a strategy after the strategy's own signals, decisions and orders, any
-//! other statement after everybody's. An order by hand belongs to the instant in which risk decided it. Deliberately
-//! absent: comparing (`super::comparison`), printing.
+//! other statement after everybody's. One that lets a strategy signal is met before its signals only where one of them had
+//! read it. A request about an order that came when the next instant had begun is of that one. An order by hand belongs to the
+//! instant in which risk decided it. What risk decided in several rounds is decided in their order. Deliberately absent:
+//! comparing (`super::comparison`), printing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -67,18 +69,25 @@ impl Made {
     /// What `event`, which stands in the instant of `market`, made.
     fn of(event: &Event, market: u64) -> Option<Self> {
         let (stage, strategy) = match event.body.as_ref()? {
-            Body::Signal(signal) => (Stage::Signals, &signal.strategy),
-            Body::RiskDecision(decision) => (Stage::Decisions, &decision.strategy),
-            Body::OrderSubmitted(submitted) => (Stage::Orders, &submitted.order.as_ref()?.strategy),
+            Body::Signal(signal) => (Stage::Signals, signal.strategy.as_str()),
+            Body::RiskDecision(decision) => (Stage::Decisions, decision.strategy.as_str()),
+            Body::OrderSubmitted(submitted) => (Stage::Orders, submitted.order.as_ref()?.strategy.as_str()),
+            // A second request is not what the order was cancelled on.
+            Body::OrderCancelled(_) => (Stage::Orders, ""),
             _ => return None,
         };
-        Some(Self { stage, strategy: strategy.clone(), market, read: basis_of(event, stream::TRADING) })
+        Some(Self { stage, strategy: strategy.to_owned(), market, read: basis_of(event, stream::TRADING) })
     }
 
     /// Whether `input` concerned it and was not read yet.
     fn is_before(&self, input: &Input) -> bool {
         let concerned = changed_strategy(&input.event).is_none_or(|changed| changed == self.strategy);
         concerned && self.read < input.sequence
+    }
+
+    /// Whether it is a signal of `strategy` that had read `input`.
+    fn is_signal_behind(&self, input: &Input, strategy: &str) -> bool {
+        self.stage == Stage::Signals && self.strategy == strategy && self.read >= input.sequence
     }
 }
 
@@ -97,6 +106,33 @@ impl Recording {
     /// Goes on to the instant of this MARKET sequence where nothing that was recorded leads there.
     pub(super) fn reach(&mut self, market: u64) {
         self.market = self.market.max(market);
+    }
+
+    /// Says after which part of its instant each input is met, from what was `made` there.
+    fn place(&mut self, made: &[Made]) {
+        // Changes of one strategy are met in their order.
+        let mut last: HashMap<String, (u64, Stage)> = HashMap::new();
+        for input in &mut self.inputs {
+            // Who signals states what is decided; it is not what others decide on.
+            if matches!(input.event.body, Some(Body::Signal(_))) {
+                continue;
+            }
+            let market = input.market;
+            let first = made.partition_point(|one| one.market < market);
+            let same = made[first..].iter().take_while(|one| one.market == market);
+            let before = same.clone().filter(|one| one.is_before(input));
+            input.after = before.map(|one| one.stage).max().unwrap_or(Stage::Marks);
+            let Some(strategy) = changed_strategy(&input.event).map(str::to_owned) else { continue };
+            if starts(&input.event) && !same.clone().any(|one| one.is_signal_behind(input, &strategy)) {
+                input.after = input.after.max(Stage::Signals);
+            }
+            if let Some((of, after)) = last.get(&strategy)
+                && *of == market
+            {
+                input.after = input.after.max(*after);
+            }
+            last.insert(strategy, (market, input.after));
+        }
     }
 
     /// Takes note of a decision: an order by hand belongs to the instant in which it was decided.
@@ -178,6 +214,8 @@ impl Rerun {
         let mut at = self.sequence;
         // In the order of their instants.
         let mut made: Vec<Made> = Vec::new();
+        // MARKET sequence of the instant that has begun, marked or not.
+        let mut begun = recording.market;
         while at < to {
             for delivery in reader.batch(BATCH).await? {
                 at = delivery.sequence();
@@ -187,6 +225,9 @@ impl Rerun {
                     if matches!(event.body, Some(Body::AccountMarked(_))) {
                         recording.market = recording.market.max(basis_of(&event, stream::MARKET));
                     }
+                    if begins(&event) {
+                        begun = begun.max(basis_of(&event, stream::MARKET));
+                    }
                     made.extend(Made::of(&event, recording.market));
                     if let Some(Body::RiskDecision(decision)) = &event.body {
                         let trading = basis_of(&event, stream::TRADING);
@@ -194,8 +235,13 @@ impl Rerun {
                         recording.decided(&decision.signal_id);
                     }
                     if self.is_input(&event) {
-                        let (market, after) = (recording.market, Stage::Marks);
-                        let input = Input { market, after, sequence, event: event.clone() };
+                        let market = if asks_of_order(&event) { begun } else { recording.market };
+                        let input = Input {
+                            market: market.max(recording.market),
+                            after: Stage::Marks,
+                            sequence,
+                            event: event.clone(),
+                        };
                         if is_by_hand(&event) {
                             recording.undecided.push(event.clone());
                         }
@@ -205,16 +251,7 @@ impl Rerun {
                 }
             }
         }
-        for input in &mut recording.inputs {
-            // Who signals states what is decided; it is not what others decide on.
-            if matches!(input.event.body, Some(Body::Signal(_))) {
-                continue;
-            }
-            let first = made.partition_point(|one| one.market < input.market);
-            let same = made[first..].iter().take_while(|one| one.market == input.market);
-            let before = same.filter(|one| one.is_before(input));
-            input.after = before.map(|one| one.stage).max().unwrap_or(Stage::Marks);
-        }
+        recording.place(&made);
         recording.inputs.make_contiguous().sort_by_key(|input| (input.market, input.after));
         let undecided = &recording.undecided;
         recording.inputs.retain(|input| undecided.iter().all(|event| event.id != input.event.id));
@@ -291,7 +328,7 @@ impl Rerun {
         inputs: &VecDeque<Input>,
         recording: &Recording,
     ) -> Result<(), ReplayError> {
-        for signal in in_order(self.follower.book()) {
+        for signal in in_order(self.follower.book(), &recording.read) {
             let ahead = inputs.iter().take_while(|input| input.market <= through);
             let first = ahead.map(|input| input.sequence).min();
             let read = recording.read.get(&signal.id);
@@ -414,18 +451,46 @@ fn changed_strategy(event: &Event) -> Option<&str> {
     }
 }
 
-/// Signals without a decision, as risk takes those of an instant: by time, strategy, symbols of the legs, sequence.
-fn in_order(book: &Book) -> Vec<Event> {
+/// Whether an event lets a strategy signal, in whatever mode.
+fn starts(event: &Event) -> bool {
+    matches!(&event.body, Some(Body::StrategyRegistered(_) | Body::StrategyEnabled(_)))
+}
+
+/// Whether somebody asks something of an order.
+fn asks_of_order(event: &Event) -> bool {
+    matches!(&event.body, Some(Body::OrderCancelRequested(_) | Body::OrderReplaceRequested(_)))
+}
+
+/// Whether execution writes it when an instant begins, before the marks.
+fn begins(event: &Event) -> bool {
+    matches!(
+        &event.body,
+        Some(
+            Body::Fill(_)
+                | Body::OrderExpired(_)
+                | Body::OrderTriggered(_)
+                | Body::OrderTrailed(_)
+                | Body::OrderAdjusted(_)
+        )
+    )
+}
+
+/// Signals without a decision, as risk takes them: by round, each of which had `read` TRADING as far as its decisions say, and
+/// those of one by time, strategy, symbols of the legs, sequence. One that was never decided is of the first round.
+fn in_order(book: &Book, read: &HashMap<String, u64>) -> Vec<Event> {
     let mut pending: Vec<_> = book.pending_signals().collect();
+    let first = pending.iter().filter_map(|pending| read.get(&pending.event.id)).min().copied();
     pending.sort_by_cached_key(|pending| {
+        let round = read.get(&pending.event.id).copied().or(first);
         let time_ns = pending.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
-        match &pending.event.body {
+        let (strategy, symbols) = match &pending.event.body {
             Some(Body::Signal(signal)) => {
                 let symbols: Vec<String> = signal.legs.iter().map(|leg| leg.symbol.clone()).collect();
-                (time_ns, signal.strategy.clone(), symbols, pending.sequence)
+                (signal.strategy.clone(), symbols)
             }
-            _ => (time_ns, String::new(), Vec::new(), pending.sequence),
-        }
+            _ => (String::new(), Vec::new()),
+        };
+        (round, time_ns, strategy, symbols, pending.sequence)
     });
     pending.into_iter().map(|pending| pending.event.clone()).collect()
 }

@@ -6,13 +6,14 @@
 //! when one began are started with it, on what the book knew then; their records may come much later.
 //!
 //! A registration that changed between an instant's marks and its signals may have come before or after the
-//! strategy decided: its signals of that instant are then allowed and not demanded.
+//! strategy decided: its signals of that instant are then allowed and not demanded. So it is with positions that were handed
+//! over there; what their old or new strategy then signalled is taken as it is.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{from_timestamp, stream};
+use contracts::{from_timestamp, stream, to_timestamp};
 use domain::bar::{Bar, Timeframe};
 use domain::book::FoldError;
 use domain::calendar::Calendar;
@@ -68,8 +69,10 @@ pub(super) struct Strategies {
     changed: BTreeMap<String, u64>,
     /// What those that were stopped and keep their positions may have made of the last instant, enabled before they did.
     unbound: Vec<Expected>,
-    /// Where it changed or was enabled, all of it.
-    asked: BTreeMap<String, Vec<u64>>,
+    /// MARKET sequence of the last instant in which positions of a strategy were handed over, by the old and the new one.
+    moved: BTreeMap<String, u64>,
+    /// Where it changed or was enabled, and in market time when, all of it.
+    asked: BTreeMap<String, Vec<(u64, Option<i64>)>>,
 }
 
 impl Strategies {
@@ -92,6 +95,7 @@ impl Strategies {
             built_in: BTreeMap::new(),
             changed: BTreeMap::new(),
             unbound: Vec::new(),
+            moved: BTreeMap::new(),
             asked: BTreeMap::new(),
         }
     }
@@ -154,24 +158,22 @@ impl Strategies {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        let changed = match &recorded.event.body {
+        let (changed, enabled) = match &recorded.event.body {
             Some(Body::StrategyRegistered(registered)) => {
                 self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
-                Some(&registered.strategy)
+                (Some(&registered.strategy), None)
             }
-            Some(Body::StrategyDisabled(disabled)) => Some(&disabled.strategy),
-            Some(Body::StrategyRemoved(removed)) => Some(&removed.strategy),
-            _ => None,
+            Some(Body::StrategyDisabled(disabled)) => (Some(&disabled.strategy), None),
+            Some(Body::StrategyRemoved(removed)) => (Some(&removed.strategy), None),
+            Some(Body::StrategyEnabled(enabled)) => (None, Some(&enabled.strategy)),
+            _ => (None, None),
         };
         if let Some(strategy) = changed {
             self.changed.insert(strategy.clone(), recorded.sequence);
         }
-        let enabled = match &recorded.event.body {
-            Some(Body::StrategyEnabled(enabled)) => Some(&enabled.strategy),
-            _ => None,
-        };
         if let Some(strategy) = changed.or(enabled) {
-            self.asked.entry(strategy.clone()).or_default().push(recorded.sequence);
+            let asked = (recorded.sequence, event_ns(&recorded.event));
+            self.asked.entry(strategy.clone()).or_default().push(asked);
         }
         if let Some(strategy) = enabled {
             let free: Vec<_> = self.unbound.extract_if(.., |made| made.strategy == *strategy).collect();
@@ -181,6 +183,12 @@ impl Strategies {
             }
         }
         if self.clock == ClockMode::Tape {
+            if let Some(Body::PositionTransferred(moved)) = &recorded.event.body {
+                for strategy in [&moved.from_strategy, &moved.to_strategy] {
+                    self.allow(strategy);
+                    self.moved.insert(strategy.clone(), self.due);
+                }
+            }
             return self.fold_now(recorded);
         }
         self.unread.push_back(recorded.clone());
@@ -269,12 +277,18 @@ impl Strategies {
         // There may be two: an exit of a strategy that was stopped, and what it does once it is enabled again.
         let derived: Vec<_> =
             self.expected.extract_if(.., |expected| expected.event.id == event.id).collect();
+        let on_either = self.moved.get(strategy) == Some(&basis_of(event, stream::MARKET));
         if let [first, ..] = derived.as_slice() {
             return if derived.iter().any(|expected| is_same(event, &expected.event)) {
                 Found::Proved
+            } else if on_either {
+                Found::Input
             } else {
                 Found::Diverged(Divergence::differs(recorded, &first.event, String::new()))
             };
+        }
+        if on_either {
+            return Found::Input;
         }
         // Under another id: the one of the same strategy that comes next says what it should have been.
         let alike = self.expected.iter().find(|expected| expected.strategy == strategy);
@@ -291,23 +305,22 @@ impl Strategies {
         through: u64,
         market: &mut Market,
     ) -> Result<Found, LogError> {
+        let known = basis_of(&recorded.event, stream::TRADING);
         if !self.warm_ups.contains_key(&recorded.event.id) {
             if !self.cold.contains_key(strategy) || self.machine.market_sequence() != through {
                 self.begin_anew(through, market).await?;
             }
-            let known = basis_of(&recorded.event, stream::TRADING);
             let wanted = |name: &&String| {
                 name.as_str() == strategy || self.wanted_since.get(*name).is_none_or(|since| *since <= known)
             };
             self.start(self.cold.keys().filter(wanted).cloned().collect(), market).await?;
         }
-        Ok(match self.warm_up(&recorded.event.id, strategy, through) {
+        let derived = self.warm_up(&recorded.event.id, strategy, through);
+        Ok(match derived.map(|derived| self.as_asked(derived, known)) {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
             Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
             // It began before it was read that the strategy is not wanted any more.
-            None if self.changed.get(strategy) > Some(&basis_of(&recorded.event, stream::TRADING)) => {
-                Found::Input
-            }
+            None if self.changed.get(strategy) > Some(&known) => Found::Input,
             None => Found::Diverged(Divergence::not_derived(recorded)),
         })
     }
@@ -318,7 +331,8 @@ impl Strategies {
         if let Some(derived) = self.warm_ups.remove(id) {
             return Some(derived);
         }
-        let mut named = self.asked.get(strategy).into_iter().flatten().copied().map(Some).chain([None]);
+        let asked = self.asked.get(strategy).into_iter().flatten();
+        let mut named = asked.map(|(sequence, _)| Some(*sequence)).chain([None]);
         if !named.any(|changed| id == warm_up_id(strategy, through, changed)) {
             return None;
         }
@@ -329,6 +343,17 @@ impl Strategies {
         let found = self.warm_ups.iter().find(|(_, event)| alike(event)).map(|(id, _)| id.clone())?;
         let derived = self.warm_ups.remove(&found)?;
         Some(Event { id: id.to_owned(), ..derived })
+    }
+
+    /// A warm-up without a bar has the time of the last change of its registration that the service knew of.
+    fn as_asked(&self, derived: Event, known: u64) -> Event {
+        let Some(Body::StrategyWarmed(warmed)) = &derived.body else { return derived };
+        let mut asked = self.asked.get(&warmed.strategy).into_iter().flatten();
+        let last = asked.rfind(|(sequence, _)| *sequence <= known).and_then(|(_, asked_ns)| *asked_ns);
+        match last.filter(|_| warmed.bars == 0) {
+            Some(last_ns) => Event { event_time: Some(to_timestamp(last_ns)), ..derived },
+            None => derived,
+        }
     }
 
     /// The service as it starts with MARKET handled through `floor`, everything still to be warmed up.

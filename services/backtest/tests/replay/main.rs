@@ -13,4 +13,5 @@ mod recording;
 mod rehearsal;
 mod replaying;
 mod rerunning;
+mod statements;
 mod stretches;

@@ -22,7 +22,7 @@ pub async fn instant_end(tape: &Tape, sequence: u64) -> u64 {
     timeline.at(Moment::Instant(at)).await.unwrap().sequence()
 }
 
-async fn again(log: &MemoryLog, parameters: &[&str], limits: &[&str]) -> Vec<Row> {
+pub async fn again(log: &MemoryLog, parameters: &[&str], limits: &[&str]) -> Vec<Row> {
     let tape: Tape = Arc::new(log.clone());
     let head = tape.state(contracts::stream::TRADING).await.unwrap().last_sequence;
     let at = instant_end(&tape, head / 3).await;
@@ -34,7 +34,7 @@ async fn again(log: &MemoryLog, parameters: &[&str], limits: &[&str]) -> Vec<Row
     compare(&recording.events, &derived)
 }
 
-fn differing(rows: &[Row]) -> Vec<&Row> {
+pub fn differing(rows: &[Row]) -> Vec<&Row> {
     rows.iter().filter(|row| row.outcome != Outcome::Same).collect()
 }
 

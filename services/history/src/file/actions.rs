@@ -30,6 +30,10 @@ pub struct Action {
     pub line: u64,
 }
 
+/// What was read of corporate actions so far: of a symbol, a date and a kind there is one.
+#[derive(Clone, Debug, Default)]
+pub struct KnownActions(HashMap<(String, NaiveDate, i32), i64>);
+
 /// An opened file of corporate actions.
 pub struct ActionFile {
     table: Box<dyn Table>,
@@ -64,9 +68,15 @@ impl ActionFile {
 
     /// Reads the whole file: actions in the order of the file, rejected rows, rows read and rows that
     /// say again what an earlier one said.
-    pub fn read(mut self) -> Result<Actions, FileError> {
+    pub fn read(self) -> Result<Actions, FileError> {
+        self.read_after(&mut KnownActions::default())
+    }
+
+    /// As [`ActionFile::read`], after the files whose actions are `known`: what one of them says too is a row that says
+    /// it again.
+    pub fn read_after(mut self, known: &mut KnownActions) -> Result<Actions, FileError> {
         let mut all = Actions::default();
-        let mut seen: HashMap<(String, NaiveDate, i32), i64> = HashMap::new();
+        let seen = &mut known.0;
         while self.table.advance()? {
             all.read += 1;
             let outcome = self.row().and_then(|action| {

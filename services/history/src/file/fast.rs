@@ -16,7 +16,7 @@ use polars::prelude::{Column, DataFrame, DataType, ParallelStrategy, TimeUnit};
 use super::check::{self, Placer};
 use super::columns::{Columns, TimeColumns};
 use super::table::{self, Table as _};
-use super::time::When;
+use super::time::{Clock, When};
 use super::{Adjusted, FileError, ReadOptions, Series, infer, parquet};
 use crate::parts::Parts;
 
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Plain<Whole>, F
     };
     let mut read = 0;
     for slice in table.slices(SLICE_ROWS) {
-        let frame = parquet::read_slice(path, slice, reader.wanted(), ParallelStrategy::Auto)?;
+        let frame = parquet::read_slice(path, slice, &reader.wanted(), ParallelStrategy::Auto)?;
         read += frame.height() as u64;
         if reader.frame(&frame).is_none() {
             return Ok(None);
@@ -224,7 +224,7 @@ impl<'a> Times<'a> {
                 if zone.is_some() && !zoned {
                     return None;
                 }
-                let elsewhere = written.as_ref().is_some_and(|zone| parquet::named(zone).is_some());
+                let elsewhere = written.as_ref().is_some_and(|zone| Clock::of(zone.as_str()).is_some());
                 Some(Self::Instants {
                     unit_ns,
                     zoned,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use domain::calendar::Calendar;
 use domain::series::MarketData;
 
-use super::{Action, BarFile, FileError, Opened, ReadOptions, Rejected, Series, fast};
+use super::{Action, BarFile, FileError, KnownActions, Opened, ReadOptions, Rejected, Series, fast};
 use crate::action;
 use crate::hash::data_hash;
 use crate::loaded::{Loaded, Selection};
@@ -50,6 +50,7 @@ struct Loader {
     selection: Selection,
     series: BTreeMap<Series, Parts>,
     actions: Vec<Action>,
+    known: KnownActions,
     loaded: Loaded,
 }
 
@@ -66,7 +67,7 @@ impl Loader {
             Opened::Bars(bars) => self.rows(label, *bars),
             Opened::Actions(actions) => {
                 self.loaded.files_of_actions.push(path.to_owned());
-                let read = actions.read()?;
+                let read = actions.read_after(&mut self.known)?;
                 self.loaded.read += read.read;
                 self.loaded.duplicates += read.duplicates;
                 self.reject(label, read.rejected);

@@ -38,7 +38,7 @@ use chrono_tz::Tz;
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Market;
 
-pub use actions::{Action, ActionFile};
+pub use actions::{Action, ActionFile, KnownActions};
 pub use bars::{BarFile, Chunk};
 pub use error::FileError;
 pub use load::{load, named};

@@ -1,14 +1,14 @@
 //! Parquet files, one slice of a row group at a time.
 //!
-//! Column types read: text, integers, floats, dates, timestamps with or without zone. A floating-point
-//! number stands for the shortest decimal that names it. A file whose column of prices or times has
+//! Column types read: text, also as categories, integers, floats, dates, timestamps with or without zone. A
+//! floating-point number stands for the shortest decimal that names it. A file whose column of prices or times has
 //! another type (a decimal, for example) is refused with the column's name; other such columns are ignored.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use chrono_tz::Tz;
 use polars::prelude::{
     AnyValue, ArrowDataType, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsError, SerReader as _,
     TimeUnit, TimeZone,
@@ -18,6 +18,7 @@ use polars_utils::mmap::MMapSemaphore;
 
 use super::error::FileError;
 use super::table::{Cell, Table};
+use super::time::Clock;
 use super::{columns, pages};
 
 /// Rows of a row group, at most. Writers make groups of about a million rows.
@@ -95,7 +96,7 @@ impl ParquetTable {
 
     fn next_slice(&mut self) -> Result<bool, FileError> {
         let Some(slice) = self.slices.next() else { return Ok(false) };
-        let frame = read_slice(&self.path, slice, self.header.clone(), ParallelStrategy::None)?;
+        let frame = read_slice(&self.path, slice, &self.header, ParallelStrategy::None)?;
         self.height = frame.height();
         self.frame = frame.into_columns();
         self.at = 0;
@@ -161,13 +162,24 @@ fn slices(groups: &[usize], max: usize) -> Vec<(usize, usize)> {
 /// Whether cells of a type can be read.
 fn is_read(kind: &ArrowDataType) -> bool {
     use ArrowDataType as T;
-    matches!(
-        kind,
-        T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Float32 | T::Float64 | T::Date32 | T::Timestamp(..)
-    ) || matches!(
-        kind,
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
-    )
+    is_text(kind)
+        || is_categories(kind)
+        || matches!(kind, T::Float32 | T::Float64 | T::Date32 | T::Timestamp(..))
+        || matches!(
+            kind,
+            T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
+        )
+}
+
+fn is_text(kind: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    matches!(kind, T::Utf8 | T::LargeUtf8 | T::Utf8View)
+}
+
+/// Whether a type is text of which each value is written once, as pandas writes its categories. In Parquet it is text like
+/// any other: only what its writer noted of its own types in the footer says so.
+fn is_categories(kind: &ArrowDataType) -> bool {
+    matches!(kind, ArrowDataType::Dictionary(_, text, _) if is_text(text))
 }
 
 fn text_cell(text: Cow<'_, str>) -> Cell<'_> {
@@ -181,11 +193,6 @@ fn text_cell(text: Cow<'_, str>) -> Cell<'_> {
     }
 }
 
-/// A zone by its name, where its clock shows another time than UTC.
-pub(super) fn named(zone: &TimeZone) -> Option<Tz> {
-    zone.as_str().parse().ok().filter(|zone| *zone != Tz::UTC)
-}
-
 /// A timestamp with a zone is stored as UTC, whatever the zone's name; one without is a local time.
 fn date_time(time: i64, unit: TimeUnit, zone: Option<&TimeZone>) -> Cell<'static> {
     let unit_ns = match unit {
@@ -194,7 +201,9 @@ fn date_time(time: i64, unit: TimeUnit, zone: Option<&TimeZone>) -> Cell<'static
         TimeUnit::Milliseconds => 1_000_000,
     };
     match (time.checked_mul(unit_ns), zone) {
-        (Some(ns), Some(zone)) => named(zone).map_or(Cell::Instant(ns), |zone| Cell::Zoned(ns, zone)),
+        (Some(ns), Some(zone)) => {
+            Clock::of(zone.as_str()).map_or(Cell::Instant(ns), |clock| Cell::Zoned(ns, clock))
+        }
         (Some(ns), None) => Cell::Local(ns),
         (None, _) => Cell::Text(Cow::Owned(time.to_string())),
     }
@@ -231,24 +240,57 @@ fn implausible(
 pub(super) fn read_slice(
     path: &Path,
     slice: (usize, usize),
-    columns: Vec<String>,
+    columns: &[String],
     parallel: ParallelStrategy,
 ) -> Result<DataFrame, FileError> {
-    let reader = ParquetReader::new(file(path)?);
-    let frame = guarded(path, || {
-        let reader = reader.read_parallel(parallel).with_slice(Some(slice)).with_columns(Some(columns));
-        let mut frame = reader.finish()?;
-        frame.rechunk_mut();
-        Ok(frame)
-    })?;
+    let mut reader = ParquetReader::new(file(path)?);
+    let schema = guarded(path, || reader.schema())?;
+    let categories: Vec<&str> = schema
+        .iter()
+        .filter_map(|(name, field)| is_categories(&field.dtype).then_some(name.as_str()))
+        .collect();
+    let (texts, plain): (Vec<String>, Vec<String>) =
+        columns.iter().cloned().partition(|name| categories.contains(&name.as_str()));
+    let mut read =
+        if plain.is_empty() { Vec::new() } else { read_columns(path, reader, slice, plain, parallel)? };
+    if !texts.is_empty() {
+        let reader = without_notes(path)?;
+        read.extend(read_columns(path, reader, slice, texts, parallel)?);
+        read.sort_by_key(|column| columns.iter().position(|name| name == column.name().as_str()));
+    }
     // The decoder does not compare what it found in each column.
-    match frame.columns().iter().find(|column| column.len() != slice.1 || frame.height() != slice.1) {
-        None => Ok(frame),
+    match read.iter().find(|column| column.len() != slice.1) {
+        None => guarded(path, || DataFrame::new(slice.1, read)),
         Some(column) => {
             let problem = format!("column {:?} has {} of {} rows", column.name(), column.len(), slice.1);
             Err(FileError::Damaged { path: path.to_owned(), problem })
         }
     }
+}
+
+fn read_columns(
+    path: &Path,
+    reader: ParquetReader<File>,
+    slice: (usize, usize),
+    columns: Vec<String>,
+    parallel: ParallelStrategy,
+) -> Result<Vec<Column>, FileError> {
+    guarded(path, || {
+        let reader = reader.read_parallel(parallel).with_slice(Some(slice)).with_columns(Some(columns));
+        let mut frame = reader.finish()?;
+        frame.rechunk_mut();
+        Ok(frame.into_columns())
+    })
+}
+
+/// A reader to which what the file's writer noted of its own types says nothing: text is text.
+fn without_notes(path: &Path) -> Result<ParquetReader<File>, FileError> {
+    let mut reader = ParquetReader::new(file(path)?);
+    let noted = guarded(path, || reader.get_metadata().cloned())?;
+    let mut metadata = Arc::unwrap_or_clone(noted);
+    metadata.key_value_metadata = None;
+    reader.set_metadata(Arc::new(metadata));
+    Ok(reader)
 }
 
 /// Runs the decoder, which panics on some damaged files: that is an error of the file.

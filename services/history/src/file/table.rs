@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use chrono_tz::Tz;
-
 use super::check::Fault;
 use super::error::FileError;
+use super::time::Clock;
 use super::{parquet, text};
 
 /// One cell of a row.
@@ -23,7 +22,7 @@ pub(super) enum Cell<'a> {
     /// An instant, UTC nanoseconds.
     Instant(i64),
     /// The same, as the clock of a zone shows it.
-    Zoned(i64, Tz),
+    Zoned(i64, Clock),
     /// A date and time without zone, as nanoseconds since 1970 of its own clock.
     Local(i64),
     /// A date, as days since 1970.

@@ -18,6 +18,37 @@ pub(super) enum When {
     Date(NaiveDate),
 }
 
+/// The clock of a zone that shows another time than UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Of a zone that has a name.
+    Named(Tz),
+    /// So many seconds east of Greenwich, all year round.
+    Offset(i64),
+}
+
+impl Clock {
+    /// The clock of a zone by its name, or by its offset, as in `+01:00`.
+    pub(super) fn of(zone: &str) -> Option<Self> {
+        match zone.parse() {
+            Ok(Tz::UTC) => None,
+            Ok(zone) => Some(Self::Named(zone)),
+            Err(_) => read_offset(zone.as_bytes()).filter(|seconds| *seconds != 0).map(Self::Offset),
+        }
+    }
+
+    /// What it shows at an instant, as nanoseconds since 1970 of its own.
+    fn shown_ns(self, instant_ns: i64) -> Option<i64> {
+        match self {
+            Self::Named(zone) => {
+                let local = DateTime::from_timestamp_nanos(instant_ns).with_timezone(&zone).naive_local();
+                local.and_utc().timestamp_nanos_opt()
+            }
+            Self::Offset(seconds) => instant_ns.checked_add(seconds * SECOND_NS),
+        }
+    }
+}
+
 /// A time that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -132,10 +163,7 @@ fn read_number(text: &str) -> Result<i64, Problem> {
 pub(super) fn midnight(cell: &Cell<'_>) -> Option<NaiveDate> {
     let local_ns = match cell {
         Cell::Local(ns) => *ns,
-        Cell::Zoned(ns, zone) => {
-            let local = DateTime::from_timestamp_nanos(*ns).with_timezone(zone).naive_local();
-            local.and_utc().timestamp_nanos_opt()?
-        }
+        Cell::Zoned(ns, clock) => clock.shown_ns(*ns)?,
         Cell::Text(text) => read_written(text).ok()?.0,
         _ => return None,
     };

@@ -35,7 +35,7 @@ use crate::hash::{self, Digests};
 use crate::parts::{self, Parts};
 
 const NOTE: &str = "tapedeck.segment";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const COLUMNS: [&str; 7] = ["start_ns", "close_ns", "open_e9", "high_e9", "low_e9", "close_e9", "volume_e3"];
 
 /// What a segment holds.
@@ -47,7 +47,7 @@ pub struct Content {
     pub first: u64,
     /// Last sequence of MARKET that is covered.
     pub last: u64,
-    /// Id of the event with the last sequence, by which the stream is known again; empty when it is none.
+    /// Id and recorded time of the event with the last sequence, by which the stream is known again; empty when it is none.
     pub last_event: String,
     /// Bars and revisions, with those that others replaced.
     pub rows: u64,

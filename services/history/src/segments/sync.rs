@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use contracts::from_timestamp;
 use contracts::stream::MARKET;
+use contracts::v1::Event;
 use event_log::{Delivery, Tape};
 
 use super::collect::{Collected, Newest};
@@ -116,7 +118,7 @@ impl Segments {
         .await?;
         if let (Some(file), Some(expected)) = (chain.last(), last) {
             let found = match log.get(MARKET, file.last).await {
-                Ok(found) => found.map_or_else(String::new, |recorded| recorded.event.id),
+                Ok(found) => found.map_or_else(String::new, |recorded| mark_of(&recorded.event)),
                 Err(error) if error.is_undecodable() => String::new(),
                 Err(error) => return Err(error.into()),
             };
@@ -133,6 +135,12 @@ impl Segments {
         notes.append(&mut told);
         Ok(chain)
     }
+}
+
+/// What an event is known again by. An id alone would not say: a stream that is made anew gives the same ones.
+fn mark_of(event: &Event) -> String {
+    let recorded_ns = event.recorded_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+    format!("{}@{recorded_ns}", event.id)
 }
 
 /// The newest bars of the series that the segments hold.
@@ -163,7 +171,7 @@ async fn gather(
             match &delivery {
                 Delivery::Event(recorded) => {
                     collected.event(&recorded.event);
-                    content.last_event.clone_from(&recorded.event.id);
+                    content.last_event = mark_of(&recorded.event);
                 }
                 Delivery::Undecodable { .. } => {
                     content.undecodable += 1;

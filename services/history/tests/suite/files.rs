@@ -41,6 +41,26 @@ fn actions_are_those_of_the_range_in_their_order() {
     assert_eq!(time(year.data.series[0].close_ns.values()[0]), "2005-01-03T15:00:00Z");
 }
 
+/// Files of single years that overlap, or one that is named twice.
+#[test]
+fn an_action_in_several_files_takes_effect_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "symbol,ex_date,kind,value\n";
+    let split = "AAPL,2005-02-28,split,2\n";
+    let first = write(&dir, "a.csv", format!("{header}{split}AAPL,2005-05-02,dividend,0.5\n"));
+    let second = write(&dir, "b.csv", format!("{header}AAPL,2005-05-02,dividend,0.6\n{split}"));
+    let aapl = data_dir().join("bars-1h-AAPL.csv.gz");
+    let once = load(&[aapl.clone(), first.clone()]);
+    assert_eq!(once.data.actions.len(), 2);
+    let twice = load(&[aapl.clone(), first.clone(), first.clone()]);
+    assert_eq!((twice.data.actions, twice.duplicates), (once.data.actions.clone(), once.duplicates + 2));
+    let other = load(&[aapl, first, second]);
+    assert_eq!((other.data.actions, other.hash), (once.data.actions, once.hash));
+    let [row] = other.rejected.as_slice() else { panic!("{:?}", other.rejected) };
+    assert_eq!((row.line, row.field), (2, "value"));
+    assert_eq!(row.reason, "repeats an earlier action of that date with another value");
+}
+
 /// A file of all actions beside the bars of one symbol is the usual case.
 #[test]
 fn actions_of_symbols_without_bars_are_no_part_of_the_hash() {

@@ -218,6 +218,19 @@ async fn another_stream_under_the_same_name_is_noticed() {
     assert!(other.notes[0].contains("another one"), "{:?}", other.notes);
 }
 
+#[tokio::test]
+async fn the_same_bars_with_other_values_are_another_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    // Ids are those of the bars' times, so that both streams end with the same one.
+    for value in [1, 2] {
+        let tape = memory();
+        put(&tape, (0..50).map(|hour| bar_event("import", "X", &bar(hour, value))).collect()).await;
+        let loaded = history::tape(dir.path(), &tape, &Selection::default()).await.unwrap();
+        assert_eq!(bars(&loaded.data.series[0])[0], bar(0, value));
+        assert_eq!(loaded.notes.len(), usize::from(value == 2), "{:?}", loaded.notes);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_do_not_disturb_each_other() {
     let tape = memory();
