@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::decide::{self, ITEM_EVENTS_MAX, Item, Prepared, Target};
 use super::known::{Known, Subjects};
+use super::patience::{Patience, SILENCE_MAX};
 use super::report::ImportReport;
 use super::{ImportError, Teller};
 use crate::file::{Action, Chunk, Row};
@@ -75,6 +76,8 @@ pub(super) struct Importer {
     quality: Option<Quality>,
     /// Where the findings alone are wanted: the dates that are looked at.
     examined: Option<Range>,
+    /// Whether what would be appended is only taken for stored.
+    is_trial: bool,
     source: u16,
     targets: Vec<Target>,
     pub(super) queue: VecDeque<Item>,
@@ -86,6 +89,7 @@ pub(super) struct Importer {
     careful: u32,
     /// Rounds in a row in which the tape could not be reached.
     failures: u32,
+    patience: Patience,
 }
 
 impl Importer {
@@ -100,6 +104,7 @@ impl Importer {
             standards,
             quality,
             examined: None,
+            is_trial: false,
             known,
             report: ImportReport::default(),
             label: None,
@@ -110,6 +115,7 @@ impl Importer {
             head: 0,
             careful: 0,
             failures: 0,
+            patience: Patience::new(SILENCE_MAX),
         }
     }
 
@@ -121,6 +127,12 @@ impl Importer {
     /// From now on bars within `range` make findings, and nothing else is appended.
     pub(super) fn examine(&mut self, range: Range) {
         self.examined = Some(range);
+    }
+
+    /// From now on nothing is appended: what would be is taken for stored, so that what comes behind it is decided as it
+    /// would be then.
+    pub(super) fn only_try(&mut self) {
+        self.is_trial = true;
     }
 
     /// Begins a file; the one before must be finished.
@@ -223,7 +235,7 @@ impl Importer {
     /// After a failure: waits for what is on its way, and counts what of it is stored.
     pub(super) async fn settle_rest(&mut self) {
         while let Some(Underway { prepared, task }) = self.underway.pop_front() {
-            if let Ok(Ok(places)) = task.await
+            if let Ok(Ok(Ok(places))) = self.patience.hear(task).await
                 && !places.iter().any(|place| place.duplicate)
             {
                 self.note(Stored { prepared, places });
@@ -244,6 +256,10 @@ impl Importer {
                 continue;
             }
             let prepared = self.prepare();
+            if self.is_trial {
+                self.pretend(prepared);
+                continue;
+            }
             if prepared.appends.is_empty() {
                 self.count(&prepared);
                 continue;
@@ -365,10 +381,14 @@ impl Importer {
 
     async fn answered(&mut self, underway: Underway) -> Result<Answer, ImportError> {
         let Underway { prepared, task } = underway;
-        let outcome = task.await.map_err(|error| ImportError::Task {
+        let heard = self.patience.hear(task).await.map_err(AppendError::Unavailable)?;
+        let outcome = heard.map_err(|error| ImportError::Task {
             path: self.label.clone().unwrap_or_default().into(),
             problem: error.to_string(),
         })?;
+        if !matches!(outcome, Err(AppendError::Unavailable(_))) {
+            self.patience.heard();
+        }
         match outcome {
             // Another import of the same bars was first. An id says nothing about values, so what it wrote
             // is read and compared.
@@ -383,6 +403,15 @@ impl Importer {
             }
             Err(AppendError::Unavailable(error)) => Ok(Answer::Lost(prepared, error)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes what would be appended for stored.
+    fn pretend(&mut self, prepared: Prepared) {
+        self.count(&prepared);
+        for (subject, effect) in prepared.subjects.iter().zip(prepared.effects) {
+            let next = self.known.last(subject.as_str()).saturating_add(1);
+            self.known.note(subject.as_str(), next, effect);
         }
     }
 
@@ -412,6 +441,7 @@ impl Importer {
             }
         }
         self.known.catch_up(&self.tape, &subjects.into_iter().collect::<Vec<_>>()).await?;
+        self.patience.heard();
         Ok(())
     }
 
@@ -439,61 +469,4 @@ fn last_of_each<'a>(places: impl Iterator<Item = (&'a Subject, u64)>) -> HashMap
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use domain::calendar::Market;
-    use event_log::MemoryLog;
-
-    use super::*;
-    use crate::import::known::Effect;
-
-    fn importer() -> Importer {
-        let market = Market::Xnys;
-        let teller = Teller { source: "test".to_owned(), origin: Origin::Import, told: None, market };
-        let tape: Tape = Arc::new(MemoryLog::new());
-        Importer::new(tape, teller, Standards::default(), Known::default())
-    }
-
-    /// So many batches on their way that nobody answers.
-    fn unanswered(batches: usize) -> VecDeque<Underway> {
-        let lost = || async { Err(AppendError::Unavailable(LogError::new("append a batch", "no answer"))) };
-        let underway = || Underway { prepared: Prepared::default(), task: tokio::spawn(lost()) };
-        std::iter::repeat_with(underway).take(batches).collect()
-    }
-
-    #[tokio::test]
-    async fn an_outage_counts_once_a_round_however_many_batches_it_meets() {
-        let mut importer = importer();
-        for round in 1..=AGAIN_MAX {
-            importer.underway = unanswered(UNDERWAY_MAX);
-            assert!(importer.settle(Prepared::default()).await.unwrap().is_none());
-            assert_eq!((importer.failures, importer.underway.len()), (round, 0));
-        }
-        importer.underway = unanswered(UNDERWAY_MAX);
-        let given_up = importer.settle(Prepared::default()).await.unwrap_err().to_string();
-        assert!(given_up.contains("no answer"), "{given_up}");
-        // One that is stored ends the outage.
-        let stored = async { Ok(Vec::new()) };
-        importer.underway =
-            VecDeque::from([Underway { prepared: Prepared::default(), task: tokio::spawn(stored) }]);
-        assert!(importer.settle(Prepared::default()).await.unwrap().is_some());
-        assert_eq!(importer.failures, 0);
-    }
-
-    #[tokio::test]
-    async fn what_was_on_its_way_when_something_failed_is_counted() {
-        let mut importer = importer();
-        let bar = |sequence: u64, duplicate: bool| {
-            let effect = Effect::Bar { close_ns: 0, values: 0, source: 0, prices: None };
-            let (subjects, effects) = (vec![Subject::bar("1h", "X")], vec![effect]);
-            let stored = async move { Ok(vec![Appended { sequence, duplicate }]) };
-            let prepared = Prepared { subjects, effects, ..Prepared::default() };
-            Underway { prepared, task: tokio::spawn(stored) }
-        };
-        importer.underway = unanswered(1);
-        importer.underway.extend([bar(1, false), bar(2, true), bar(3, false)]);
-        importer.settle_rest().await;
-        assert_eq!((importer.report.appended, importer.underway.len()), (2, 0));
-    }
-}
+mod tests;

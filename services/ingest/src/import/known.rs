@@ -1,7 +1,6 @@
 //! What the tape already holds of the series concerned.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use chrono::NaiveDate;
 use contracts::stream::MARKET;
@@ -13,14 +12,13 @@ use event_log::{Delivery, LogError, Recorded, Tape};
 use futures::future::try_join_all;
 use tokio::time::error::Elapsed;
 
+use super::patience::SILENCE_MAX;
 use super::unapplied;
 use crate::file::Series;
 use crate::quality::ACTION_NOT_APPLIED;
 
 /// Messages taken from a read at a time.
 const READ_BATCH: usize = 4_096;
-/// Longest wait for messages that are known to be there: a read waits for its server for ever.
-const READ_MAX: Duration = Duration::from_secs(120);
 /// Lookups under way at the same time: hundreds of symbols in several timeframes have thousands of subjects.
 const LOOKUPS_MAX: usize = 64;
 /// Filters given to one read; beyond that the whole of MARKET is read once, which is faster.
@@ -192,7 +190,8 @@ impl Known {
         let mut reader = tape.read(MARKET, &filters, from).await?;
         let mut seen = 0;
         while seen < to {
-            let read = tokio::time::timeout(READ_MAX, reader.batch(READ_BATCH)).await;
+            // These are known to be there, and a read waits for its server for ever.
+            let read = tokio::time::timeout(SILENCE_MAX, reader.batch(READ_BATCH)).await;
             let silent = |elapsed: Elapsed| LogError::new("read what MARKET holds of the series", elapsed);
             for delivery in read.map_err(silent)?? {
                 seen = delivery.sequence();

@@ -24,13 +24,14 @@
 //! An import that stops on the way, at a damaged file or without the tape, says what it has appended by then ([`Imported`]).
 //!
 //! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
-//! rejected rows and nothing appended.
+//! rejected rows and nothing appended; only what comes onto the tape while it appends can still cost it a row.
 
 mod append;
 mod backfill;
 mod decide;
 mod examine;
 mod known;
+mod patience;
 mod report;
 mod standing;
 pub(crate) mod stream;
@@ -44,7 +45,8 @@ use domain::bar::Timeframe;
 use domain::calendar::{Market, OutOfRange};
 use event_log::{AppendError, LogError, Tape};
 
-use crate::file::{self, FileError, Opened, ReadOptions, Series};
+use crate::event;
+use crate::file::{self, Action, FileError, Opened, ReadOptions, Rejected, Series};
 use crate::standards::Standards;
 use append::Importer;
 pub use backfill::{Backfill, Quote};
@@ -89,7 +91,7 @@ pub struct ImportOptions {
     /// What bars are held against.
     pub standards: Standards,
     /// The time of the import, UTC nanoseconds: a bar that closes more than a day after it is rejected. Without it the
-    /// bound of `read` holds.
+    /// bound of `read` holds, for corporate actions too.
     pub now_ns: Option<i64>,
 }
 
@@ -161,9 +163,7 @@ impl Imported {
 /// that a file contradicts, is told at once. What else is wrong with a file as a whole is met where it stands:
 /// [`file::check_whole`] looks for it before.
 pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Imported {
-    let market = options.read.market;
-    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
-    let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
+    let mut importer = importer(tape, options);
     let mut series = BTreeSet::new();
     let outcome = attempt(&mut importer, options, files, &mut series).await;
     if outcome.is_err() {
@@ -171,6 +171,12 @@ pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Imp
     }
     series.extend(importer.known.series().cloned());
     Imported { report: importer.report, outcome, series }
+}
+
+fn importer(tape: &Tape, options: &ImportOptions) -> Importer {
+    let market = options.read.market;
+    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
+    Importer::new(tape.clone(), teller, options.standards.clone(), Known::default())
 }
 
 async fn attempt(
@@ -185,7 +191,7 @@ async fn attempt(
         blocking(path, move || file::check_stated(&file, &stated)).await??;
     }
     if options.strict {
-        let checked = check(options, files, series).await?;
+        let checked = Box::pin(check(&importer.tape, options, files, series)).await?;
         if !checked.rejected.is_empty() {
             importer.report = checked;
             return Ok(());
@@ -219,8 +225,10 @@ async fn take_in(
             Opened::Actions(actions) => {
                 let read = blocking(path, move || actions.read()).await??;
                 importer.report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
+                let (ahead, actions) = split_off_ahead(read.actions, options);
+                importer.report.count(label.as_deref(), 0, 0, ahead);
                 importer.begin(label, false);
-                importer.actions(read.actions).await?;
+                importer.actions(actions).await?;
             }
             Opened::Bars(bars) => {
                 importer.begin(label, bars.adjusted());
@@ -230,6 +238,23 @@ async fn take_in(
         importer.finish().await?;
     }
     Ok(())
+}
+
+/// Parts from actions those that take effect behind the bound of `read`: what is announced is known today, but on a tape that
+/// plays a market of the past it is that market which tells of them in its time.
+fn split_off_ahead(actions: Vec<Action>, options: &ImportOptions) -> (Vec<Rejected>, Vec<Action>) {
+    let Some(latest_ns) = options.read.latest_ns.filter(|_| options.now_ns.is_none()) else {
+        return (Vec::new(), actions);
+    };
+    let calendar = options.read.market.calendar();
+    let (ahead, actions): (Vec<_>, Vec<_>) = actions
+        .into_iter()
+        .partition(|action| event::action_time(calendar, action.ex_date).is_ok_and(|ns| ns > latest_ns));
+    let rejected = |action: Action| {
+        let reason = "takes effect in the future".to_owned();
+        Rejected::new(action.line, "ex_date", action.ex_date.to_string(), reason)
+    };
+    (ahead.into_iter().map(rejected).collect(), actions)
 }
 
 /// Reads ahead on a thread of its own while batches are on their way.
@@ -256,36 +281,20 @@ async fn import_bars(
     Ok(outcome?)
 }
 
-/// Reads everything and appends nothing; what it has read bars of is added to `series`.
+/// Decides on everything and appends nothing: what the tape holds can refuse a row, too. What it has read bars of is added
+/// to `series`.
 async fn check(
+    tape: &Tape,
     options: &ImportOptions,
     files: &[PathBuf],
     series: &mut BTreeSet<Series>,
 ) -> Result<ImportReport, ImportError> {
-    let mut report = ImportReport::default();
-    for path in files {
-        let label = label(path, files);
-        match open(path, options).await? {
-            Opened::Actions(actions) => {
-                let read = blocking(path, move || actions.read()).await??;
-                report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
-            }
-            Opened::Bars(mut bars) => {
-                let (counted, found) = blocking(path, move || -> Result<_, FileError> {
-                    let mut found = Vec::new();
-                    while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
-                        report.count(label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
-                        found.extend(chunk.series);
-                    }
-                    Ok((report, found))
-                })
-                .await??;
-                report = counted;
-                series.extend(found);
-            }
-        }
-    }
-    Ok(report)
+    let mut importer = importer(tape, options);
+    importer.only_try();
+    let outcome = take_in(&mut importer, options, files).await;
+    series.extend(importer.known.series().cloned());
+    outcome?;
+    Ok(importer.report)
 }
 
 async fn open(path: &Path, options: &ImportOptions) -> Result<Opened, ImportError> {

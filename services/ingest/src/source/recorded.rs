@@ -16,7 +16,7 @@ use domain::series::{BarSeries, MarketData};
 use super::assemble::{self, Parts};
 use super::{Instant, Source};
 use crate::event;
-use crate::file::{self, Action, BarFile, FileError, Opened, ReadOptions, Rejected, Series};
+use crate::file::{self, Action, BarFile, FileError, KnownActions, Opened, ReadOptions, Rejected, Series};
 
 const CHUNK_ROWS: usize = 4_096;
 
@@ -104,6 +104,7 @@ impl RecordedSource {
             range,
             tracks: HashMap::new(),
             actions: Vec::new(),
+            known: KnownActions::default(),
             read: 0,
             rejected: Vec::new(),
         };
@@ -112,7 +113,7 @@ impl RecordedSource {
             match file::open(path, options)? {
                 Opened::Bars(bars) => loader.bars(&name, *bars)?,
                 Opened::Actions(actions) => {
-                    let read = actions.read()?;
+                    let read = actions.read_after(&mut loader.known)?;
                     loader.read += read.read;
                     loader.reject(&name, read.rejected);
                     loader.actions.extend(read.actions);
@@ -205,6 +206,7 @@ struct Loader {
     range: Range,
     tracks: HashMap<Series, Vec<Bar>>,
     actions: Vec<Action>,
+    known: KnownActions,
     read: u64,
     rejected: Vec<Rejected>,
 }

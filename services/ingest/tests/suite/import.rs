@@ -7,7 +7,7 @@ use event_log::{Append, Expect};
 use ingest::file::{Adjusted, ReadOptions};
 use ingest::import::{self, ImportOptions};
 
-use crate::support::{import, memory, stored, write};
+use crate::support::{import, memory, stored, told, write};
 
 const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
 
@@ -116,6 +116,48 @@ async fn good_rows_go_in_unless_strict() {
     );
     // Strict and nothing wrong: it goes in.
     assert_eq!(import::run(&memory(), &strict, &files[..1]).await.whole().unwrap().appended, 1);
+}
+
+/// What the tape holds, what the calendar does not know, and what a row before it would have put onto the tape.
+#[tokio::test]
+async fn a_strict_import_appends_nothing_where_only_the_tape_refuses_a_row() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let actions = |name, rows: &str| write(&dir, name, format!("symbol,ex_date,kind,value\n{rows}"));
+    let held = write(&dir, "held.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12")])));
+    import(&tape, &[held, actions("a.csv", "X,2020-01-02,split,2\n")]).await;
+    let before = stored(&tape, "market.>").await.len();
+
+    let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
+    let across = write(&dir, "across.csv", format!("{HEADER}X,1h,2020-01-02T15:30:00Z,1,1,1,1,1\n"));
+    let other = actions("b.csv", "X,2020-01-02,split,3\nX,2020-01-03,split,3\n");
+    let early = actions("c.csv", "X,1990-01-02,split,3\nX,2020-01-03,split,3\n");
+    let twice = write(&dir, "twice.csv", format!("{HEADER}Y,1h,2020-01-02T15:30:00Z,1,1,1,1,1\n"));
+    let strict = ImportOptions { strict: true, ..ImportOptions::default() };
+    for bad in [across, other, early, twice] {
+        let files = [good.clone(), bad];
+        let report = import::run(&tape, &strict, &files).await.whole().unwrap();
+        assert_eq!((report.events(), report.rejected.len()), (0, 1), "{report:?}");
+        assert_eq!(stored(&tape, "market.>").await.len(), before, "{report:?}");
+    }
+    let report = import::run(&tape, &strict, &[good]).await.whole().unwrap();
+    assert_eq!((report.appended, report.rejected.len()), (1, 0));
+}
+
+/// What was announced is known today; a market of the past tells of it in its time.
+#[tokio::test]
+async fn an_action_of_the_future_is_rejected_where_the_tape_has_a_present_of_its_own() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let rows = "X,2020-01-02,split,2\nX,2020-01-03,split,3\n";
+    let files = [write(&dir, "a.csv", format!("symbol,ex_date,kind,value\n{rows}"))];
+    // The close of the session of 2020-01-02 but for an hour.
+    let read = ReadOptions { latest_ns: Some(1_577_995_200_000_000_000), ..ReadOptions::default() };
+    let played = ImportOptions { read: read.clone(), ..ImportOptions::default() };
+    let report = import::run(&tape, &played, &files).await.whole().unwrap();
+    assert_eq!((report.read, report.appended), (2, 1));
+    assert_eq!(told(&report.rejected), ["3 ex_date: takes effect in the future"]);
+    let today = ImportOptions { read, now_ns: Some(1_577_995_200_000_000_000), ..ImportOptions::default() };
+    let report = import::run(&tape, &today, &files).await.whole().unwrap();
+    assert_eq!((report.appended, report.duplicates, report.rejected.len()), (1, 1, 0));
 }
 
 #[tokio::test]

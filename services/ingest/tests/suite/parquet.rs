@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
-use ingest::file::{FileError, ReadOptions};
+use ingest::file::{FileError, Opened, ReadOptions};
 use polars::prelude::*;
 
 use crate::support::{bar_files, read_file, told};
@@ -84,8 +84,14 @@ fn times_with_and_without_zone() {
 fn a_daily_bar_at_midnight_of_a_zone_is_that_of_its_date() {
     let dir = tempfile::tempdir().unwrap();
     let daily = ReadOptions { timeframe: Some(Timeframe::D1), ..options() };
-    // Midnight of 2020-01-07 and 2020-01-08 in Berlin, and the same in New York.
-    for (zone, first) in [("Europe/Berlin", 1_578_351_600_000), ("America/New_York", 1_578_373_200_000)] {
+    // Midnight of 2020-01-07 and 2020-01-08 in Berlin, and the same in New York and in India; by name and by offset.
+    for (zone, first) in [
+        ("Europe/Berlin", 1_578_351_600_000),
+        ("America/New_York", 1_578_373_200_000),
+        ("+01:00", 1_578_351_600_000),
+        ("-05:00", 1_578_373_200_000),
+        ("+05:30", 1_578_335_400_000),
+    ] {
         let mut columns = vec![times(TimeUnit::Milliseconds, Some(zone), vec![first, first + 86_400_000])];
         columns.extend(numbers(2));
         columns.push(Column::new("volume".into(), [1_i64, 2]));
@@ -117,6 +123,44 @@ fn dates_texts_integers_and_missing_values() {
         told(&chunk.rejected),
         ["2 volume: missing, expected a number", "3 close: missing, expected a number",]
     );
+}
+
+/// `categories.parquet` is as pandas writes text that it keeps as categories: what its writer notes in the footer are
+/// dictionaries, Parquet's own types are text. The zone of its times, midnights of Berlin, is only in those notes.
+#[test]
+fn categories_are_text() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/categories.parquet");
+    let chunk = read_file(&file, &ReadOptions::default()).unwrap();
+    assert_eq!(told(&chunk.rejected), Vec::<String>::new());
+    let days: Vec<_> = chunk
+        .rows
+        .iter()
+        .map(|row| {
+            let series = &chunk.series[row.series];
+            (series.symbol.as_str(), series.timeframe, row.bar.close_ns, row.bar.close)
+        })
+        .collect();
+    // 21:00 UTC on 2020-01-07 and on the day after.
+    let (first, second) = (1_578_430_800_000_000_000, 1_578_517_200_000_000_000);
+    let day = |symbol, close_ns, close| (symbol, Timeframe::D1, close_ns, Price(close));
+    assert_eq!(
+        days,
+        [day("X", first, 11_000_000_000), day("Y", first, 12_000_000_000), day("X", second, 13_000_000_000)]
+    );
+    let selection = history::Selection::default();
+    let loaded = ingest::file::load("test", &[file], &ReadOptions::default(), &selection).unwrap();
+    assert_eq!((loaded.read, loaded.rejected.len()), (3, 0), "by columns, too");
+}
+
+/// A file all of whose columns are categories.
+#[test]
+fn actions_of_categories_alone_are_read() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/categories-actions.parquet");
+    let opened = ingest::file::open(&file, &ReadOptions::default()).unwrap();
+    let Opened::Actions(actions) = opened else { panic!("expected actions, got {opened:?}") };
+    let read = actions.read().unwrap();
+    assert_eq!((read.actions.len(), told(&read.rejected)), (3, Vec::new()));
+    assert_eq!((read.actions[1].symbol.as_str(), read.actions[1].value_e9), ("Y", 500_000_000));
 }
 
 #[test]

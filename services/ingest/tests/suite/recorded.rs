@@ -181,6 +181,21 @@ fn files_that_overlap_agree_or_are_reported() {
     assert_eq!(told(&loaded.rejected), ["2 time: an earlier file holds this bar with other values"]);
 }
 
+/// Two events of an instant with one id would be one on the tape, and the clock would wait for the other for ever.
+#[test]
+fn an_action_in_two_files_is_played_once() {
+    let bars = format!("{HEADER}X,1h,2020-01-02T15:00:00Z,10,20,5,11,100\n");
+    let actions = |value: &str| format!("symbol,ex_date,kind,value\nX,2020-01-02,split,{value}\n");
+    let loaded = load(&[&bars, &actions("2"), &actions("2.0")], Range::default());
+    assert_eq!((loaded.source.data().actions.len(), loaded.rejected.len()), (1, 0));
+    let loaded = load(&[&bars, &actions("2"), &actions("3")], Range::default());
+    assert_eq!(loaded.source.data().actions.len(), 1);
+    assert_eq!(
+        told(&loaded.rejected),
+        ["2 value: repeats an earlier action of that date with another value"]
+    );
+}
+
 #[test]
 fn a_bar_of_the_future_is_left_out_with_the_name_of_its_file() {
     let dir = tempfile::tempdir().unwrap();
