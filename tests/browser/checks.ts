@@ -110,7 +110,15 @@ async function sideways(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const view = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= view) return [];
-    const wide = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > view + 1);
+    // What a box of its own scrolls or cuts off makes no page wider.
+    const contained = (element: Element): boolean => {
+      for (let box = element.parentElement; box && box !== document.body; box = box.parentElement) {
+        if (getComputedStyle(box).overflowX !== "visible") return true;
+      }
+      return false;
+    };
+    const out = (element: Element): boolean => element.getBoundingClientRect().right > view + 1;
+    const wide = [...document.querySelectorAll("body *")].filter((element) => out(element) && !contained(element));
     const named = wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 100));
     return [`${document.documentElement.scrollWidth} px wide`, ...named];
   });

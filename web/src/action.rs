@@ -14,7 +14,7 @@ use domain::book::InName;
 use projections::{InNameError, left_behind};
 use runtime::command::{self, Caller, Leaving, Stop};
 
-use crate::api::risk::check_stop;
+use crate::api::risk::{check_stop, is_stopped};
 use crate::app::App;
 use crate::error::PageError;
 
@@ -121,8 +121,15 @@ pub async fn resume(
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, RESUME_WORD)?;
     let (caller, stop) = of(&app, caller, &form, "kill switch released").await?;
-    command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{} is resumed.", in_words(&stop)), form.back_or("/")))
+    let is = resume_stopped(&app, &caller, &stop).await?;
+    Ok(done(&headers, &format!("{} {is}.", in_words(&stop)), form.back_or("/")))
+}
+
+/// Ends the halt and the kill switch of a scope; what came of it, as an answer says it.
+pub async fn resume_stopped(app: &App, caller: &Caller, stop: &Stop) -> Result<&'static str, PageError> {
+    let is = if is_stopped(app, stop).await? { "is resumed" } else { "was not stopped" };
+    command::resume_scope(&app.context.tape, caller, stop).await.map_err(tape)?;
+    Ok(is)
 }
 
 /// What a form that halts or resumes is of, once that is known to be there. `reason` is that of everything.

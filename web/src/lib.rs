@@ -21,6 +21,7 @@ mod session;
 pub mod access;
 mod tls;
 mod error;
+mod refused;
 mod assets;
 mod health;
 mod operations;

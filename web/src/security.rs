@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -62,6 +63,8 @@ impl Hosts {
 /// Refuses what does not come from this site's own pages.
 pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let secure = hosts.secure;
+    // Over HTTP/2 a body that nobody reads ends a stream only.
+    let carries = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if !host.is_some_and(|host| hosts.knows(host)) {
         (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that Host.\n").into_response()
@@ -79,6 +82,9 @@ pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> 
     for (name, value) in RESPONSE_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    if carries && leaves_body(response.status()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if secure {
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
@@ -86,6 +92,21 @@ pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> 
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// Whether a request was refused before its body was read. The connection then ends with the answer, which a client that
+/// keeps its connections has to be told, lest its next request is lost with it.
+fn leaves_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::MISDIRECTED_REQUEST
+    )
 }
 
 /// A browser lets any page open a socket anywhere and says whose page it is; a program says nothing.

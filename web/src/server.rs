@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::config::{TlsFiles, WebConfig};
 use crate::security::{self, Hosts};
 use crate::tls::{self, Peer, TlsListener};
-use crate::{access, action, api, assets, health, live, operations, pages};
+use crate::{access, action, api, assets, health, live, operations, pages, refused};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -240,7 +240,8 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/assets/{name}", get(assets::serve))
         .merge(api::routes(&app))
         .with_state(Arc::clone(&app))
-        .layer(middleware::from_fn_with_state(app, access::gate))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), access::gate))
+        .layer(middleware::from_fn_with_state(app, refused::pages))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(hosts, security::guard))

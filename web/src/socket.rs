@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine as _;
 use event_log::{Hints, LogError, Stored, Tape};
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Standing;
 use crate::api::fields::{Asked, Field, Fields, Kind, field};
 use crate::api::{Details, Problem, Problems};
 use crate::app::App;
@@ -35,7 +37,7 @@ const SOCKETS_MAX: usize = 64;
 const QUEUE: usize = 1_000;
 /// Events read from the tape at a time.
 const BATCH: usize = 250;
-/// The tape is looked at this often, in case a hint was lost.
+/// The tape is looked at this often, in case a hint was lost; and whoever reads, in case they no longer may.
 const LOOK: Duration = Duration::from_secs(1);
 /// A ping this often.
 const PING: Duration = Duration::from_secs(20);
@@ -86,8 +88,8 @@ impl Fields for SocketFields {
 ///
 /// A message is `{stream, sequence, subject, event}`; of one that cannot be read `{stream, sequence, subject,
 /// unreadable, payload}` with the reason and the payload in base64. `{skipped: N}` tells a program that
-/// follows live how many it was too slow for. Close codes: 1001 the server stops, 1008 no answer to pings,
-/// 1011 the tape cannot be read.
+/// follows live how many it was too slow for. Close codes: 1001 the server stops, 1008 no answer to pings, or the token
+/// or session is no longer good, 1011 the tape cannot be read.
 #[utoipa::path(get, path = "/api/v1/ws", tag = "events", operation_id = "follow_events",
     params(Asked<SocketFields>),
     responses((status = 101, description = "The socket is open"),
@@ -96,6 +98,7 @@ impl Fields for SocketFields {
 pub async fn open(
     State(app): State<Arc<App>>,
     query: Asked<SocketFields>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
     let subject = query.get("subject").unwrap_or_default();
@@ -112,7 +115,8 @@ pub async fn open(
     let from = query.get("from_sequence").and_then(|text| text.parse().ok());
     let following = Following { stream, filter: subject.to_owned(), from };
     let (tape, shutdown) = (Arc::clone(&app.context.tape), app.context.shutdown.clone());
-    let serving = move |socket| serve(socket, tape, following, shutdown, place);
+    let standing = Standing::of(&app, &headers);
+    let serving = move |socket| serve(socket, tape, following, standing, shutdown, place);
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(serving))
 }
 
@@ -132,11 +136,12 @@ impl Item {
     }
 }
 
-/// Serves one socket until the program leaves, falls silent, or the server stops.
+/// Serves one socket until the program leaves, falls silent, is no longer let in, or the server stops.
 pub async fn serve(
     socket: WebSocket,
     tape: Tape,
     following: Following,
+    standing: Standing,
     shutdown: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
@@ -145,6 +150,8 @@ pub async fn serve(
     let producer = tokio::spawn(async move { produce(&tape, &following, &sender).await });
     let mut ping = tokio::time::interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = tokio::time::Instant::now();
     let goodbye = loop {
         let sent = tokio::select! {
@@ -158,6 +165,12 @@ pub async fn serve(
                     break Some((close_code::POLICY, "no answer to pings"));
                 }
                 send(&mut sink, Message::Ping(Vec::new().into())).await
+            }
+            _ = look.tick() => {
+                if standing.has_ended() {
+                    break Some((close_code::POLICY, "the token or session is no longer good"));
+                }
+                true
             }
             message = source.next() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break None,

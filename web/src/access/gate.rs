@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Role;
+use crate::api::tells_problems;
 use crate::app::App;
 use crate::error::PageError;
 use crate::security::changes;
@@ -44,6 +45,27 @@ pub fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Actor>, PageErr
         },
     };
     Ok(found?)
+}
+
+/// Whoever asked for something that stays open, to be looked up again while it does.
+#[derive(Debug)]
+pub struct Standing {
+    app: Arc<App>,
+    headers: HeaderMap,
+}
+
+impl Standing {
+    /// Of whoever sent `headers`.
+    #[must_use]
+    pub fn of(app: &Arc<App>, headers: &HeaderMap) -> Self {
+        Self { app: Arc::clone(app), headers: headers.clone() }
+    }
+
+    /// Whether nobody is signed in by what was shown any more. What cannot be looked up now has not ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(identify(&self.app, &self.headers), Ok(None))
+    }
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
@@ -123,20 +145,23 @@ fn registers(path: &str) -> bool {
 
 /// A person is led to the sign-in page and back; a program is told.
 fn unknown(request: &Request) -> Response {
-    let wants_page = request.method() == Method::GET
-        && request
-            .headers()
-            .get(header::ACCEPT)
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("text/html"))
-        && !request.headers().contains_key("hx-request");
-    if wants_page && !request.uri().path().starts_with("/api/") {
+    if wants_page(request) {
         let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
         return Redirect::to(&format!("/sign-in?next={}", escape(back))).into_response();
     }
     let mut response = (StatusCode::UNAUTHORIZED, format!("{}\n", PageError::SignIn)).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+/// Whether a person's browser asks for a page, rather than a script or a program for data.
+#[must_use]
+pub fn wants_page(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    request.method() == Method::GET
+        && accept.is_some_and(|accept| accept.contains("text/html"))
+        && !request.headers().contains_key("hx-request")
+        && !tells_problems(request.uri().path())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod throttle;
 use serde::{Deserialize, Serialize};
 
 pub use entries::{Token, User, check_name};
-pub use gate::{Actor, gate};
+pub use gate::{Actor, Standing, gate, wants_page};
 pub use password::generate;
 pub use sign_in::{form as sign_in_page, sign_in, sign_out};
 pub use store::{AccessError, MadeToken, OWNER, Store};

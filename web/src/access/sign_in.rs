@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use runtime::command::{self, Caller};
@@ -61,15 +61,17 @@ impl SignInPage<'_> {
     }
 }
 
-/// `GET /sign-in`: the form; with a one-time link's ticket the session begins at once.
+/// `GET /sign-in`: the form; with a one-time link's ticket the session begins at once. A `HEAD`, with which a program looks
+/// whether a link leads anywhere, uses up none.
 pub async fn form(
     State(app): State<Arc<App>>,
     Query(asked): Query<Asked>,
+    method: Method,
     headers: HeaderMap,
     extensions: Extensions,
 ) -> Result<Response, PageError> {
     let page = SignInPage { app: &app, theme: theme(&headers), next: &asked.next, user: "", problem: "" };
-    if asked.ticket.is_empty() {
+    if asked.ticket.is_empty() || method == Method::HEAD {
         return page.answer(StatusCode::OK);
     }
     match app.config.access.use_link(&asked.ticket)? {

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use contracts::stream::TRADING;
 use contracts::v1::TradingState;
 use domain::risk::breaker;
-use projections::queries;
 use runtime::command::{self, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, NoFields};
-use super::risk::{Stopped, stopped};
+use super::risk::is_stopped;
 use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::action::tape;
@@ -94,17 +92,6 @@ pub async fn resume(
     let state = if is_stopped(&app, &stop).await? { "resumed" } else { "not_stopped" };
     command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
     Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state }))
-}
-
-/// Whether there is a stop that ends when this scope is resumed. Where the read model has not folded the last command yet,
-/// the command is what counts.
-async fn is_stopped(app: &App, stop: &Stop) -> Result<bool, PageError> {
-    let last = app.context.tape.last_sequence(TRADING, "control.>").await?;
-    // Nor does anybody wait for read models that do not answer.
-    let Ok(book) = queries::load_book(&app.config.pool).await else { return Ok(true) };
-    let of = (&stop.account, &stop.strategy);
-    let ends = |row: &Stopped| row.ends_by_resume() && (&row.account, &row.strategy) == of;
-    Ok(book.sequence() < last || stopped(&book).iter().any(ends))
 }
 
 async fn checked(app: &App, switch: Switch) -> Result<Stop, PageError> {

@@ -60,7 +60,7 @@ use crate::browse::api as browse;
 use crate::{pages, socket};
 
 pub use body::{Given, GivenOrNone};
-pub use problem::{Details, Problem, Problems, problems};
+pub use problem::{Details, Problem, Problems, problems, tells_problems};
 pub use repeat::{Key, Repeats, caller};
 
 #[derive(OpenApi)]

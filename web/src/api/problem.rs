@@ -138,10 +138,15 @@ fn written(details: Details, status: StatusCode) -> Response {
     (status, [(header::CONTENT_TYPE, KIND)], Json(details)).into_response()
 }
 
-/// Rewrites every error under `/api/` that is not a problem yet: those of the router, the extractors, the
-/// limits and the gate.
+/// Whether errors at an address are problem details: whatever the document lists.
+pub fn tells_problems(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/live"
+}
+
+/// Rewrites every error under `/api/`, and of `/live`, that is not a problem yet: those of the router, the extractors,
+/// the limits and the gate.
 pub async fn problems(request: Request, next: Next) -> Response {
-    let applies = request.uri().path().starts_with("/api/");
+    let applies = tells_problems(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     let done = response.headers().get(header::CONTENT_TYPE) == Some(&KIND);

@@ -26,7 +26,7 @@ use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
 
-pub use in_force::{Stopped, of_tally, stopped, strictest};
+pub use in_force::{Stopped, is_stopped, of_tally, stopped, strictest};
 
 const ROWS: u32 = 200;
 /// Most limits of one change.

@@ -108,7 +108,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
     let mut mode = app.config.mode;
     let mut brokers = Vec::new();
     for account in queries::accounts(&app.config.pool).await.map_err(unread)? {
-        let attached = runtime::command::attachment(&app.context.tape, &account.account).await;
+        let attached = app.attached.attachment(&app.context.tape, &account.account).await;
         let unread = |error: event_log::LogError| PageError::ReadModel(error.to_string());
         let Some(attached) = attached.map_err(unread)? else { continue };
         mode = mode.traded(attached.mode());

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::fields::{Asked, At, Field, Fields, Kind, NoFields, OrderId, Word, field};
 use super::risk::check_account;
-use super::{Given, Key, Problem, Problems, caller, fields};
+use super::{GivenOrNone, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
@@ -162,14 +162,14 @@ pub struct Accepted {
 
 /// Ask for an order to be cancelled; what the broker answers follows on the tape.
 #[utoipa::path(post, path = "/api/v1/orders/{id}/cancel", tag = "trading", operation_id = "cancel_order",
-    params(OrderId, Key), request_body = Cancel, responses((status = 202, body = Accepted), Problems))]
+    params(OrderId, Key), request_body = Option<Cancel>, responses((status = 202, body = Accepted), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
     At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Given(body): Given<Cancel>,
+    GivenOrNone(body): GivenOrNone<Cancel>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let reason = fields::reason(&body.reason)?;
     // The command itself keeps one key used on two orders two commands.

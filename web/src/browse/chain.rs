@@ -125,6 +125,10 @@ fn details(event: &Event) -> Vec<(String, String)> {
     details
 }
 
+fn session_accepts(input: &RiskInput) -> String {
+    if input.session_unknown { "unknown".to_owned() } else { input.session_accepts.to_string() }
+}
+
 /// Everything that a decision on one leg looked at.
 fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
     let money = |money: &Option<Money>| Amount::from_wire(money.as_ref()).to_string();
@@ -142,7 +146,7 @@ fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
         ("reserved exposure", money(&input.reserved_exposure)),
         ("day P&L", money(&input.day_pnl)),
         ("limits version", input.limits_version.to_string()),
-        ("session accepts orders", input.session_accepts.to_string()),
+        ("session accepts orders", session_accepts(input)),
         ("halted", input.halted.to_string()),
     ];
     let halt = input.symbol_halt.as_ref();
@@ -164,6 +168,19 @@ mod tests {
         let words = "Trading Halt (H), 5000 ms ago".to_owned();
         assert_eq!(inputs(&input).pop(), Some(("symbol halted", words)));
         assert!(inputs(&RiskInput::default()).iter().all(|(name, _)| *name != "symbol halted"));
+    }
+
+    #[test]
+    fn a_session_that_the_calendar_does_not_know_is_not_called_closed() {
+        let said = |input: &RiskInput| {
+            inputs(input)
+                .into_iter()
+                .find(|(name, _)| *name == "session accepts orders")
+                .map(|(_, said)| said)
+        };
+        assert_eq!(said(&RiskInput::default()).as_deref(), Some("false"));
+        let unknown = RiskInput { session_unknown: true, ..RiskInput::default() };
+        assert_eq!(said(&unknown).as_deref(), Some("unknown"));
     }
 
     #[test]

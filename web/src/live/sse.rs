@@ -15,12 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::{Caught, Message, Subscription};
+use crate::access::Standing;
 
 const BEAT: Duration = Duration::from_secs(1);
 /// Least time between two rounds to one client: at most 10 a second, whatever the feed does.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Topics of one client.
-const TOPICS_MAX: usize = 64;
+/// Topics of one client, which is a browser with all its pages: a chart alone has ten, and whoever watches keeps many open.
+/// So many, of the longest symbols, still fit into an address.
+pub const TOPICS_MAX: usize = 512;
 
 /// Query of `/live`.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -53,6 +55,7 @@ impl LiveQuery {
 
 struct Client {
     subscription: Subscription,
+    standing: Standing,
     shutdown: CancellationToken,
     version: u64,
     waiting: std::collections::VecDeque<Event>,
@@ -61,15 +64,17 @@ struct Client {
     next_beat: Instant,
 }
 
-/// What happens to one client until it leaves or the server stops.
+/// What happens to one client until it leaves, is no longer signed in, or the server stops.
 pub fn stream(
     subscription: Subscription,
+    standing: Standing,
     version: u64,
     shutdown: CancellationToken,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let now = Instant::now();
     let client = Client {
         subscription,
+        standing,
         shutdown,
         version,
         waiting: std::collections::VecDeque::new(),
@@ -99,6 +104,9 @@ impl Client {
                 }
             }
             if now >= self.next_beat {
+                if self.standing.has_ended() {
+                    return None;
+                }
                 self.next_beat = now + BEAT;
                 return Some(self.beat());
             }

@@ -49,6 +49,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use projections::queries;
 
+use crate::access::Standing;
 use crate::api::Problems;
 use crate::app::App;
 use crate::error::PageError;
@@ -133,7 +134,8 @@ pub async fn panel(
 ///
 /// Server-sent events: `event` is the topic, `id` the version to resume after (`Last-Event-ID` or `after`),
 /// `data` the element as HTML. A `beat` comes each second; `resync` says that the buffer was exceeded and
-/// what is shown must be fetched again. The answer ends when the server stops.
+/// what is shown must be fetched again. The answer ends when the server stops, or when whoever asked is no longer
+/// signed in.
 #[utoipa::path(get, path = "/live", tag = "events", operation_id = "follow_pages", params(LiveQuery),
     responses((status = 200, body = String, content_type = "text/event-stream"), Problems))]
 pub async fn live(
@@ -142,8 +144,9 @@ pub async fn live(
     headers: HeaderMap,
 ) -> Response {
     let Some(topics) = query.topics() else {
-        return (StatusCode::BAD_REQUEST, "topics: expected 1 to 64 names, comma-separated\n")
-            .into_response();
+        let most = live::TOPICS_MAX;
+        let expected = format!("topics: expected 1 to {most} names, comma-separated\n");
+        return (StatusCode::BAD_REQUEST, expected).into_response();
     };
     let accounts: BTreeSet<String> = match account_names(&app).await {
         Ok(accounts) => accounts.into_iter().collect(),
@@ -156,7 +159,8 @@ pub async fn live(
     let Some(subscription) = app.hub.subscribe(topics) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many live clients\n").into_response();
     };
-    live::stream(subscription, version, app.context.shutdown.clone()).into_response()
+    let standing = Standing::of(&app, &headers);
+    live::stream(subscription, standing, version, app.context.shutdown.clone()).into_response()
 }
 
 #[cfg(test)]

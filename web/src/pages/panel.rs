@@ -1,6 +1,7 @@
 //! Panels: what one looks like whatever it shows, which changes of the read models concern it, and how it
 //! reaches the browser.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use futures::future::BoxFuture;
 
 use super::{Page, Params, layout, timeline};
 use crate::app::App;
+use crate::error::PageError;
 use crate::session::FormKeys;
 use crate::url::Url;
 
@@ -218,7 +220,7 @@ pub struct Body<T> {
 
 impl<T> Body<T> {
     /// Reads a panel's content, in bounded time: a read model that hangs costs one panel, not the page.
-    pub async fn read<E: std::fmt::Display>(
+    pub async fn read<E: std::fmt::Display + 'static>(
         scope: &Scope<'_>,
         panel: &Panel,
         read: impl Future<Output = Result<Option<T>, E>>,
@@ -229,13 +231,20 @@ impl<T> Body<T> {
         let state = match outcome {
             Ok(Ok(Some(content))) => Shown::Ready(content),
             Ok(Ok(None)) => Shown::Empty,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, panel = panel.name, "panel {} not read: {error}", panel.name);
-                Shown::Failed("The read model cannot be read now.".to_owned())
-            }
+            Ok(Err(error)) => Shown::Failed(failure(&error, panel)),
             Err(_) => Shown::Loading,
         };
         let note = scope.app.freshness.note(panel.sources);
         Self { state, note, retry: panel.url(scope) }
     }
+}
+
+/// Why a panel shows nothing. A wrong value in the address is its reader's to mend, and no fault to be logged.
+fn failure<E: std::fmt::Display + 'static>(error: &E, panel: &Panel) -> String {
+    let any: &dyn Any = error;
+    if let Some(wrong @ PageError::Field { .. }) = any.downcast_ref::<PageError>() {
+        return wrong.to_string();
+    }
+    tracing::warn!(%error, panel = panel.name, "panel {} not read: {error}", panel.name);
+    "The read model cannot be read now.".to_owned()
 }

@@ -1,7 +1,7 @@
 //! Who may do what: whoever may not, changes nothing.
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::action::Visitor;
@@ -49,6 +49,30 @@ async fn nobody_sees_a_page_or_an_answer_and_is_led_to_sign_in() {
     }
     for path in ["/healthz", "/sign-in", "/api/v1/openapi.json", "/api/docs"] {
         assert_eq!(deck.send_as_it_is(get(path)).await.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_told_of_an_error_on_a_page_and_a_program_in_a_line() {
+    let deck = Deck::empty().await;
+    for (path, said) in [
+        ("/nowhere", "There is no page at this address."),
+        ("/sign-out", "This address takes what a form sends and shows no page."),
+        ("/orders/none", "There is no order &#34;none&#34;."),
+        ("/orders?side=%3Cb%3E", "side = &#34;&#60;b&#62;&#34;: expected one of buy, sell"),
+    ] {
+        let mut page = get(path);
+        page.headers_mut().insert("accept", "text/html,*/*".parse().unwrap());
+        let page = read(deck.send(page).await).await;
+        assert!(page.status.is_client_error() && page.headers["content-type"] == "text/html; charset=utf-8");
+        assert!(
+            page.text.contains(said) && page.text.contains("<a href=\"/\">Overview</a>"),
+            "{}",
+            page.text
+        );
+        let line = deck.get(path).await;
+        assert_eq!(line.status, page.status, "{path}");
+        assert!(!line.text.contains("<html"), "{}", line.text);
     }
 }
 
@@ -156,6 +180,10 @@ async fn a_password_a_link_and_a_changed_role() {
     assert_eq!(answered(&deck, with_session()).await.1["name"], OWNER);
     // A link works once; new rights end what was open under the old ones.
     let link = format!("/sign-in?ticket={}", access.make_link(OWNER).unwrap());
+    let mut looked = get(&link);
+    *looked.method_mut() = Method::HEAD;
+    let looked = deck.send_as_it_is(looked).await;
+    assert_eq!((looked.status(), looked.headers().contains_key("set-cookie")), (StatusCode::OK, false));
     assert_eq!(deck.send_as_it_is(get(&link)).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(deck.send_as_it_is(get(&link)).await.status(), StatusCode::FORBIDDEN);
     assert!(access.set_role(OWNER, Role::Viewer).is_err(), "the last admin stays one");

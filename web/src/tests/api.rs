@@ -297,6 +297,23 @@ async fn a_cancel_with_one_key_is_one_event_and_without_token_or_key_none() {
 }
 
 #[tokio::test]
+async fn an_order_is_cancelled_without_a_body() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let (_, open) = json(&deck, "/api/v1/orders?open=true").await;
+    let path = format!("/api/v1/orders/{}/cancel", open["rows"][0]["order_id"].as_str().unwrap());
+    let before = deck.stored().await;
+    let mut request = visitor.post(&path, "");
+    let headers = request.headers_mut();
+    headers.remove("content-type");
+    headers.insert("x-csrf-token", visitor.token.parse().unwrap());
+    headers.insert("idempotency-key", "key-number-1".parse().unwrap());
+    let answer = read(deck.send(request).await).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    assert_eq!(deck.stored().await, (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
 async fn an_order_in_small_letters_is_one_in_the_symbol_of_the_tape() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;

@@ -9,6 +9,8 @@ use futures::StreamExt as _;
 
 use super::script::{self, NOW_NS};
 use super::{Deck, HOST};
+use crate::live::TOPICS_MAX;
+use crate::pages::{self, Of};
 
 /// An event as a browser reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,9 +134,24 @@ async fn a_quiet_connection_beats() {
 }
 
 #[tokio::test]
+async fn a_browser_with_many_charts_open_is_served() {
+    let deck = Deck::traded().await;
+    let panels: Vec<&str> = pages::chart::PAGE
+        .panels
+        .iter()
+        .filter(|panel| panel.of == Of::Symbol)
+        .map(|panel| panel.name)
+        .collect();
+    assert!(!panels.is_empty());
+    let charts = (0..40).flat_map(|chart| panels.iter().map(move |name| format!("{name}.S{chart}")));
+    let topics: Vec<String> = charts.chain(["tiles.paper".to_owned()]).collect();
+    Browser::open(&deck, &topics.join(","), deck.app.hub.version(), None).await.next().await;
+}
+
+#[tokio::test]
 async fn unknown_topics_and_too_many_are_refused() {
     let deck = Deck::traded().await;
-    let many = (0..65).map(|index| format!("tiles.x{index}")).collect::<Vec<_>>().join(",");
+    let many = (0..=TOPICS_MAX).map(|index| format!("tiles.x{index}")).collect::<Vec<_>>().join(",");
     for (topics, status) in [
         ("", StatusCode::BAD_REQUEST),
         (many.as_str(), StatusCode::BAD_REQUEST),
@@ -142,7 +159,9 @@ async fn unknown_topics_and_too_many_are_refused() {
         ("nothing.paper", StatusCode::NOT_FOUND),
         ("tiles", StatusCode::NOT_FOUND),
     ] {
-        assert_eq!(deck.get(&format!("/live?topics={topics}")).await.status, status, "{topics}");
+        let answer = deck.get(&format!("/live?topics={topics}")).await;
+        assert_eq!(answer.status, status, "{topics}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{topics}");
     }
 }
 
@@ -158,6 +177,28 @@ async fn the_stream_ends_when_the_server_stops() {
         }
     });
     end.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_stream_ends_with_the_session_that_opened_it() {
+    let deck = Deck::traded().await;
+    let mut browser = Browser::open(&deck, "tiles.paper", deck.app.hub.version(), None).await;
+    browser.next().await;
+    deck.app.config.access.end_session(&deck.session).unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(10), async {
+        while let Some(chunk) = browser.body.next().await {
+            chunk.unwrap();
+        }
+    });
+    end.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_without_a_value_is_not_called_missing() {
+    let deck = Deck::traded().await;
+    let empty = deck.get("/panels/tiles?account=none").await.text;
+    assert!(empty.contains("The account none was not valued yet"), "{empty}");
+    assert!(!empty.contains("No account on this tape"), "{empty}");
 }
 
 #[tokio::test]

@@ -34,6 +34,20 @@ async fn tabs_show_open_orders_all_orders_and_fills() {
 }
 
 #[tokio::test]
+async fn a_cursor_that_no_list_named_is_said_to_be_wrong_where_the_list_would_be() {
+    let deck = Deck::traded().await;
+    for (path, said) in [
+        ("/orders?tab=all&before=zzz", "before = &#34;zzz&#34;: expected a cursor"),
+        ("/backtests?before=zzz", "before = &#34;zzz&#34;: expected a sequence"),
+        ("/parity?before=zzz", "before = &#34;zzz&#34;: expected a sequence"),
+        ("/events?before=zzz", "before = &#34;zzz&#34;: expected a sequence"),
+    ] {
+        let page = deck.get(path).await.text;
+        assert!(page.contains(said) && !page.contains("read model cannot be read"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn filters_stay_in_the_address_and_a_wrong_one_names_its_field() {
     let deck = Deck::traded().await;
     let page = deck.get("/orders?tab=all&symbol=aapl&side=buy&status=").await.text;

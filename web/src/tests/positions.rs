@@ -211,6 +211,21 @@ async fn what_is_not_stopped_is_not_resumed() {
     assert_eq!(asked("trading/resume", "key-number-3", "{}").await, "not_stopped", "another scope is");
     assert_eq!(asked("trading/resume", "key-number-4", paper).await, "resumed");
     assert_eq!(asked("trading/resume", "key-number-5", paper).await, "not_stopped");
+
+    // The pages say the same.
+    let visitor = Visitor::of(&deck).await;
+    let send = async |path: &str, word: &str, key: &str| {
+        deck.settle().await;
+        let form = format!("csrf={}&key={key}&word={word}", visitor.token);
+        read(deck.send(visitor.post(path, &form)).await).await.text
+    };
+    let said = send("/trading/resume", "RESUME", "key-number-6").await;
+    assert!(said.contains("Trading was not stopped."), "{said}");
+    let said = send("/accounts/paper/resume", "RESUME", "key-number-7").await;
+    assert!(said.contains("paper was not stopped."), "{said}");
+    send("/accounts/paper/halt", "HALT", "key-number-8").await;
+    let said = send("/accounts/paper/resume", "RESUME", "key-number-9").await;
+    assert!(said.contains("paper is resumed."), "{said}");
 }
 
 #[tokio::test]

@@ -44,6 +44,18 @@ async fn a_change_from_another_site_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_is_refused_before_the_body_was_read_is_told_that_the_connection_ends() {
+    let deck = Deck::empty().await;
+    let visitor = Visitor::of(&deck).await;
+    let refused = deck.send(visitor.post("/nowhere", "a=1")).await;
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+    assert_eq!(refused.headers()["connection"], "close");
+    for path in ["/", "/nowhere"] {
+        assert!(!deck.get(path).await.headers.contains_key("connection"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_form_without_the_visitors_token_is_refused_and_changes_nothing() {
     let deck = Deck::traded().await;
     let (visitor, other) = (Visitor::of(&deck).await, Visitor::of(&deck).await);

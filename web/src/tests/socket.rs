@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest a
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{Deck, config, cookie, script};
+use crate::access::Role;
 use crate::{WebConfig, server};
 
 type Handshake = tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -119,13 +120,37 @@ async fn a_socket_is_refused_for_a_wrong_subject_and_a_foreign_page() {
     assert_eq!(status(request).await, 403);
 }
 
+/// The code with which a socket is closed, whatever comes before.
+async fn closed(client: &mut Client) -> u16 {
+    loop {
+        let message = tokio::time::timeout(Duration::from_secs(20), client.next()).await.unwrap();
+        match message {
+            Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+            Some(Ok(Message::Ping(_) | Message::Text(_))) => {}
+            other => panic!("expected a close, got {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_is_closed_when_its_token_is_revoked() {
+    let deck = Deck::empty().await;
+    let url = served(&deck).await;
+    let access = &deck.app.config.access;
+    let expires_ns = runtime::now_ns() + 3_600_000_000_000;
+    let secret = access.create_token("bot", Role::Viewer, "test", expires_ns).unwrap().secret;
+    let mut request = format!("{url}?subject=audit.%3E").into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
+    let mut client = connect_async(request).await.unwrap().0;
+    access.revoke_token("bot").unwrap();
+    assert_eq!(closed(&mut client).await, 1008);
+}
+
 #[tokio::test]
 async fn sockets_close_when_the_server_stops() {
     let deck = Deck::empty().await;
     let url = served(&deck).await;
     let mut client = open(&deck, &format!("{url}?subject=audit.%3E")).await;
     deck.app.context.shutdown.cancel();
-    let message = tokio::time::timeout(Duration::from_secs(20), client.next()).await.unwrap();
-    let Some(Ok(Message::Close(Some(frame)))) = message else { panic!("expected a close, got {message:?}") };
-    assert_eq!(u16::from(frame.code), 1001);
+    assert_eq!(closed(&mut client).await, 1001);
 }

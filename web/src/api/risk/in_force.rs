@@ -1,10 +1,16 @@
 //! What is stopped: halts, kill switches, breakers; by whom and why.
 
+use contracts::stream::TRADING;
 use contracts::v1::{RiskTally, TradingState};
 use domain::book::Book;
 use domain::risk::breaker;
+use projections::queries;
+use runtime::command::Stop;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::error::PageError;
 
 /// Something that is stopped.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -31,6 +37,17 @@ pub fn strictest<'a>(states: impl IntoIterator<Item = &'a str>) -> &'static str 
         (_, "halted") | ("HALTED", _) => "HALTED",
         _ => "REDUCE-ONLY",
     })
+}
+
+/// Whether there is a stop that ends when this scope is resumed. Where the read model has not folded the last command yet,
+/// the command is what counts.
+pub async fn is_stopped(app: &App, stop: &Stop) -> Result<bool, PageError> {
+    let last = app.context.tape.last_sequence(TRADING, "control.>").await?;
+    // Nor does anybody wait for read models that do not answer.
+    let Ok(book) = queries::load_book(&app.config.pool).await else { return Ok(true) };
+    let of = (&stop.account, &stop.strategy);
+    let ends = |row: &Stopped| row.ends_by_resume() && (&row.account, &row.strategy) == of;
+    Ok(book.sequence() < last || stopped(&book).iter().any(ends))
 }
 
 /// Everything that is stopped: halts, kill switches, breakers.

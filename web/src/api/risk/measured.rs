@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use contracts::v1::{RiskGroup, RiskMeasured};
 use domain::money::{Amount, Quantity};
+use domain::risk::monitor::drawdown;
 use projections::queries::{self, AlertRow};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,8 +42,8 @@ pub struct Measured {
     gross_exposure: String,
     /// Sum of signed position values, a decimal.
     net_exposure: String,
-    /// Fall from the peak as a share of it, a decimal.
-    drawdown: String,
+    /// Fall from the peak as a share of it, a decimal; null without a peak above zero.
+    drawdown: Option<String>,
     /// Highest equity, a decimal.
     peak_equity: String,
     /// Historical value at risk (95 %, one bar) as a share of equity; null with fewer than 30 bars.
@@ -75,6 +76,7 @@ impl Measured {
             };
             groups.into_iter().map(line).collect()
         };
+        let fall = drawdown(&measure);
         let pair = [measure.correlated_first, measure.correlated_second];
         Self {
             account: measure.account,
@@ -82,7 +84,7 @@ impl Measured {
             equity: money(&measure.equity),
             gross_exposure: money(&measure.gross_exposure),
             net_exposure: money(&measure.net_exposure),
-            drawdown: Quantity(measure.drawdown_e9).to_string(),
+            drawdown: fall.map(|fall| fall.to_string()),
             peak_equity: money(&measure.peak_equity),
             value_at_risk: measure.value_at_risk,
             expected_shortfall: measure.expected_shortfall,

@@ -81,8 +81,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Runs>, PageError> {
         kinds: params.one_of("kind", &KINDS)?.map_or_else(history, |kind| vec![kind]),
         strategy: params.owned("find"),
     };
-    let before = params.get("before").map(str::parse::<u64>).transpose();
-    let before = before.map_err(|_| PageError::field("before", "", "a sequence that this list named"))?;
+    let before = params.sequence("before")?;
     let page = queries::backtests(&scope.app.config.pool, &filter, before, ROWS).await?;
     let chosen = chosen(params)?;
     let rows: Vec<Row> = page.rows.iter().map(|row| Row::of(scope.app, params, &chosen, row)).collect();

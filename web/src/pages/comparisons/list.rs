@@ -74,8 +74,7 @@ async fn table(scope: &Scope<'_>, panel: &Panel, kind: &'static str, path: &str)
 
 async fn read(scope: &Scope<'_>, kind: &str, path: &str) -> Result<Option<Runs>, PageError> {
     let params = scope.params;
-    let before = params.get("before").map(str::parse::<u64>).transpose();
-    let before = before.map_err(|_| PageError::field("before", "", "a sequence that this list named"))?;
+    let before = params.sequence("before")?;
     let filter = BacktestFilter { kinds: vec![kind.to_owned()], ..BacktestFilter::default() };
     let page = queries::backtests(&scope.app.config.pool, &filter, before, ROWS).await?;
     let rows: Vec<Row> = page.rows.iter().map(|row| Row::of(scope.app, row)).collect();

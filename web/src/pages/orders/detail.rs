@@ -359,7 +359,10 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
         fact("Exposure of open orders", amount(&input.reserved_exposure)),
         fact("P&L of the day", amount(&input.day_pnl)),
         fact("Version of the limits", input.limits_version.to_string()),
-        fact("Session takes orders", yes(input.session_accepts)),
+        fact(
+            "Session takes orders",
+            if input.session_unknown { "unknown" } else { yes(input.session_accepts) },
+        ),
         fact("New exposure stopped", yes(input.halted)),
         fact("Margin call", yes(input.margin_called)),
         fact("Trading in the symbol halted", halt.unwrap_or_else(|| "no".to_owned())),

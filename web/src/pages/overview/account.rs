@@ -44,8 +44,10 @@ impl Body<Tiles> {
 
 #[derive(Template)]
 #[template(path = "overview/tiles.html")]
-struct TilesPanel {
+struct TilesPanel<'a> {
     v: u64,
+    /// The account; empty where there is none yet.
+    account: &'a str,
     body: Body<Tiles>,
 }
 
@@ -85,7 +87,7 @@ const SHARPE_RETURNS_MIN: usize = 2;
 /// The five numbers.
 pub async fn tiles(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &super::TILES, read_tiles(scope)).await;
-    TilesPanel { v: scope.version, body }.render()
+    TilesPanel { v: scope.version, account: scope.account, body }.render()
 }
 
 async fn read_tiles(scope: &Scope<'_>) -> Result<Option<Tiles>, QueryError> {

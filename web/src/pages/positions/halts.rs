@@ -9,10 +9,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::risk::breaker;
 use projections::queries;
-use runtime::command::{self, Caller};
+use runtime::command::{self, Caller, Stop};
 
 use super::{HALTS, PATH};
-use crate::action::{CommandForm, caller, done, expect_word, tape};
+use crate::action::{CommandForm, caller, done, expect_word, resume_stopped, tape};
 use crate::api::risk::strictest;
 use crate::app::App;
 use crate::error::PageError;
@@ -135,8 +135,9 @@ pub async fn resume(
 ) -> Result<Response, PageError> {
     let caller = of_account(&app, &headers, &form, &account).await?;
     expect_word(&form, "RESUME")?;
-    command::resume(&app.context.tape, &caller, &account, form.reason()).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{account} is resumed."), PATH))
+    let stop = Stop { account, reason: form.reason().to_owned(), ..Stop::default() };
+    let is = resume_stopped(&app, &caller, &stop).await?;
+    Ok(done(&headers, &format!("{} {is}.", stop.account), PATH))
 }
 
 /// Who commands about an account there is. One key used for two accounts is two commands.

@@ -3,6 +3,7 @@
 use askama::Template;
 use contracts::v1::{Money, RiskGroup, RiskMeasured};
 use domain::money::{Amount, Quantity};
+use domain::risk::monitor::drawdown;
 use projections::queries::{self, AlertRow};
 
 use super::MONITOR;
@@ -95,7 +96,7 @@ fn facts(measure: &RiskMeasured) -> Vec<(&'static str, String)> {
     vec![
         ("Gross exposure", wire(&measure.gross_exposure)),
         ("Net exposure", wire(&measure.net_exposure)),
-        ("Drawdown from peak", percent(Some(-Quantity(measure.drawdown_e9).to_f64()))),
+        ("Drawdown from peak", percent(drawdown(measure).map(|fall| -fall.to_f64()))),
         ("Peak equity", wire(&measure.peak_equity)),
         ("VaR 95 %, one bar", risk(measure.value_at_risk)),
         ("CVaR 95 %, one bar", risk(measure.expected_shortfall)),
