@@ -41,7 +41,7 @@ pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
 pub use running::{BarFormat, Import, Market, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use tape::TapeCommand;
-pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};
+pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState, Stopped};
 pub use universe::{Quotes, UniverseCheck, UniverseCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
@@ -262,7 +262,7 @@ pub enum Command {
     /// Stop new exposure, of one account, one strategy or all
     Halt(Halt),
     /// End a halt
-    Resume(Halt),
+    Resume(Stopped),
     /// Check what must always hold over the whole tape: orders, fills, money, limits, halts, read model; exit 7 if not
     Check,
     /// Print the hash of all signals, decisions, orders and fills of the tape
@@ -299,4 +299,60 @@ fn reason(text: &str) -> Result<String, String> {
 /// Reads a date.
 fn date(text: &str) -> Result<chrono::NaiveDate, String> {
     text.parse().map_err(|_| "expected a date, YYYY-MM-DD".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory as _};
+
+    use super::Cli;
+
+    /// Each command that does something, by its words, with the options of its own.
+    fn commands(command: &Command, before: &str, found: &mut Vec<(String, Vec<String>)>) {
+        for inner in command.get_subcommands() {
+            let name = format!("{before}{}", inner.get_name());
+            commands(inner, &format!("{name} "), found);
+            if !inner.is_subcommand_required_set() {
+                let options = inner.get_arguments().filter_map(clap::Arg::get_long);
+                found.push((name, options.map(str::to_owned).collect()));
+            }
+        }
+    }
+
+    /// Whether a row of the page is that of a command.
+    fn is_of(row: &str, name: &str) -> bool {
+        let rest = row.strip_prefix("| `").and_then(|row| row.strip_prefix(name));
+        rest.is_some_and(|rest| rest.starts_with("` ") || rest.starts_with(' '))
+    }
+
+    /// The options that a row names, in its last cell.
+    fn named(row: &str) -> Vec<String> {
+        let cell = row.rsplit('|').nth(1).unwrap_or_default();
+        cell.split('`').filter_map(|word| word.strip_prefix("--")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_list_of_commands_has_every_command_and_option_and_no_other() {
+        let page = include_str!("../../../docs/commands.md");
+        let page = page.split_once("\n## Running\n").unwrap().1;
+        let mut found = Vec::new();
+        commands(&Cli::command(), "", &mut found);
+        assert!(found.len() > 80, "{found:?}");
+        let mut wrong = Vec::new();
+        for (name, options) in &found {
+            let row = page.lines().find(|row| is_of(row, name)).unwrap_or_default();
+            if row.is_empty() {
+                wrong.push(name.clone());
+            }
+            let named = named(row);
+            let lacking = options.iter().filter(|option| !named.contains(option));
+            wrong.extend(lacking.map(|option| format!("{name} --{option}")));
+            let unknown = named.iter().filter(|option| !options.contains(option));
+            wrong.extend(unknown.map(|option| format!("{name} has no --{option}")));
+        }
+        let rows = page.lines().filter(|row| row.starts_with("| `"));
+        let gone = rows.filter(|row| !found.iter().any(|(name, _)| is_of(row, name)));
+        wrong.extend(gone.map(str::to_owned));
+        assert_eq!(wrong, [] as [&str; 0]);
+    }
 }

@@ -154,7 +154,11 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "warn,tapedeck=info".to_owned(), format: "text".to_owned(), tape: "info".to_owned() }
+        Self {
+            filter: "warn,tapedeck=info,sqlx::query=error".to_owned(),
+            format: "text".to_owned(),
+            tape: "info".to_owned(),
+        }
     }
 }
 

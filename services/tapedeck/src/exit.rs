@@ -50,8 +50,8 @@ impl Failure {
     }
 
     /// A proof failed: read model and tape, or two hashes, differ.
-    pub fn mismatch(message: impl Into<String>) -> Self {
-        Self::new(7, "verify_mismatch", message, "tapedeck projection rebuild NAME")
+    pub fn mismatch(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(7, "verify_mismatch", message, hint)
     }
 
     /// Something recorded does not follow from its inputs.

@@ -182,6 +182,21 @@ impl Home {
         names
     }
 
+    /// Why no tape is meant where none is named: there is none, or the one used last was removed.
+    pub fn none_meant(&self) -> Failure {
+        let is_tape =
+            |name: &String| self.tape(name).is_ok_and(|tape| matches!(tape.manifest(), Ok(Some(_))));
+        let there: Vec<String> = self.tapes().into_iter().filter(is_tape).collect();
+        if there.is_empty() {
+            return Failure::not_found("there is no tape yet", "tapedeck up, or tapedeck import FILE");
+        }
+        let there = there.join(", ");
+        Failure::not_found(
+            format!("the tape used last is gone (there are: {there})"),
+            "tapedeck tape use NAME",
+        )
+    }
+
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use event_log::Tape;
 use projections::{Name, Poison, Port, PortError, Projector, State};
-use runtime::{Context, Health, HealthState};
+use runtime::{Context, Health, HealthState, Unfit};
 use sqlx::PgPool;
 
 /// Name of the service.
@@ -31,18 +31,14 @@ impl Surroundings {
 #[async_trait]
 impl Port for Surroundings {
     async fn park(&self, poison: &Poison) -> Result<(), PortError> {
-        let service = format!("projection-{}", poison.projection.name());
-        runtime::park(
-            &self.tape,
-            &service,
-            poison.stream,
-            poison.sequence,
-            &poison.subject,
-            &poison.payload,
-            &poison.reason,
-        )
-        .await
-        .map_err(Into::into)
+        self.park_all(std::slice::from_ref(poison)).await
+    }
+
+    async fn park_all(&self, poison: &[Poison]) -> Result<(), PortError> {
+        let Some(first) = poison.first() else { return Ok(()) };
+        let service = format!("projection-{}", first.projection.name());
+        let messages: Vec<Unfit> = poison.iter().map(unfit).collect();
+        runtime::park_all(&self.tape, &service, first.stream, &messages).await.map_err(Into::into)
     }
 
     fn state(&self, projection: Name, state: &State) {
@@ -68,6 +64,15 @@ impl Port for Surroundings {
             (worst, detail) = (HealthState::Starting, "projections are loading".to_owned());
         }
         self.health.set(SERVICE, worst, detail);
+    }
+}
+
+fn unfit(poison: &Poison) -> Unfit {
+    Unfit {
+        sequence: poison.sequence,
+        subject: poison.subject.clone(),
+        payload: poison.payload.clone(),
+        reason: poison.reason.clone(),
     }
 }
 

@@ -7,6 +7,8 @@ use event_log::definitions::{PERMISSIONS, PermissionFile};
 use local_servers::{
     InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError, ServiceUser,
 };
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::{Addresses, Logins, SecretUrl, with_login};
@@ -21,6 +23,8 @@ const ATTACH_WAIT: Duration = Duration::from_secs(20);
 /// Name of the tape's database.
 const DATABASE: &str = "tapedeck";
 const ATTACH_POLL: Duration = Duration::from_millis(50);
+/// How long a database of the user's own may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// How long a command that is done waits for others before it says so.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
@@ -116,7 +120,9 @@ pub async fn start(
     });
     let (nats, postgres) = tokio::join!(nats, postgres);
     let failed = |error: ServerError| Failure::config(error.to_string());
-    let (nats, postgres) = (nats.map_err(failed)?, postgres.map_err(failed)?);
+    let nats = nats.map_err(|error| not_started("servers.nats_port", config.servers.nats_port, &error))?;
+    let postgres = postgres
+        .map_err(|error| not_started("servers.postgres_port", config.servers.postgres_port, &error))?;
     let logins = Logins::load_or_create(dir)?;
     postgres.ensure_database(DATABASE).await.map_err(failed)?;
     let admin = postgres.url(DATABASE);
@@ -129,6 +135,37 @@ pub async fn start(
         dashboard: None,
     };
     Ok((addresses, Owned { nats, postgres, lock }))
+}
+
+/// Why a server has not started: the port that `field` states where it is not free, else what the server says.
+fn not_started(field: &str, port: u16, error: &ServerError) -> Failure {
+    match taken(port) {
+        Some(taken) => {
+            let hint = "set it to 0 for a free one".to_owned();
+            Failure { hint, ..Failure::config(format!("{field} = {port}: {taken}")) }
+        }
+        None => Failure::config(error.to_string()),
+    }
+}
+
+/// Why nobody can listen at a stated port of this machine now; 0 is any.
+pub fn taken(port: u16) -> Option<std::io::Error> {
+    std::net::TcpListener::bind(("127.0.0.1", port)).err()
+}
+
+/// Whether a database of the user's own answers. A pool asks one that is not there for half a minute, and then says only that
+/// it has waited. It may do so with one that is starting, or has no room for the moment.
+pub async fn answers(options: &PgConnectOptions) -> Result<(), Failure> {
+    let away = |error: sqlx::Error| Failure::unreachable(format!("PostgreSQL: {error}"));
+    match tokio::time::timeout(ANSWER_MAX, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(away),
+        Ok(Err(sqlx::Error::Database(error))) if error.is_transient_in_connect_phase() => Ok(()),
+        Ok(Err(error)) => Err(away(error)),
+        Err(_) => {
+            let seconds = ANSWER_MAX.as_secs();
+            Err(Failure::unreachable(format!("PostgreSQL: no answer within {seconds} seconds")))
+        }
+    }
 }
 
 /// The users of the services, each with the permissions of its file.
@@ -174,4 +211,24 @@ pub fn runs_already(dir: &TapeDir, owner: &str) -> Failure {
     let dashboard = Addresses::read(dir).and_then(|addresses| addresses.dashboard);
     let place = dashboard.map_or_else(String::new, |url| format!("; its dashboard is {url}"));
     Failure::usage(format!("tape {} runs already: {owner}{place}", dir.name), "tapedeck status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_somebody_has_is_named_by_its_setting() {
+        let said = || ServerError::NotReloaded { program: "nats-server", reason: "its own words".to_owned() };
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let refused = not_started("servers.nats_port", port, &said());
+        assert!(refused.message.starts_with(&format!("servers.nats_port = {port}: ")), "{refused:?}");
+        assert_eq!((refused.code, refused.hint.as_str()), (4, "set it to 0 for a free one"));
+        drop(listener);
+        for port in [port, 0] {
+            let refused = not_started("servers.nats_port", port, &said());
+            assert!(refused.message.contains("its own words"), "{refused:?}");
+        }
+    }
 }

@@ -69,14 +69,12 @@ pub struct Services {
 
 /// Starts the services of `terms` on the session's tape. `loaded` is what its files hold, where they are loaded already.
 pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> Result<Services, Failure> {
-    let wanted = &terms.services;
     session.jetstream.observe(runtime::telemetry::observer());
     let shutdown = CancellationToken::new();
-    let health = Health::watching(Arc::new(Breakers));
     let context = Context {
         tape: session.tape.clone(),
         clock: clock_mode(&session.manifest),
-        health: health.clone(),
+        health: Health::watching(Arc::new(Breakers)),
         shutdown: shutdown.clone(),
     };
     let mut services = Services {
@@ -87,18 +85,34 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         metrics: None,
         with_money: false,
         introduced: Vec::new(),
-        shutdown: shutdown.clone(),
+        shutdown,
         tasks: JoinSet::new(),
         logging: None,
     };
+    if let Err(failure) = Box::pin(begin(&mut services, session, &context, terms, loaded)).await {
+        // Those that run already end before their servers do.
+        services.drain().await;
+        return Err(failure);
+    }
+    Ok(services)
+}
+
+async fn begin(
+    services: &mut Services,
+    session: &Session,
+    context: &Context,
+    terms: &Terms,
+    loaded: Option<Loaded>,
+) -> Result<(), Failure> {
+    let wanted = &terms.services;
     let trades = wanted.contains(&Service::Execution);
     let trading = if trades { Trading::of(session, terms).await? } else { Trading::nowhere() };
     services.with_money = trading.is_live();
-    services.watched(session, &context, terms).await?;
+    services.watched(session, context, terms).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     let calendar = session.manifest.market()?.calendar();
     if wanted.contains(&Service::Projector) {
-        let context = own(session, &context, Service::Projector).await?;
+        let context = own(session, context, Service::Projector).await?;
         services.projector(session, &context).await?;
     }
     if wanted.contains(&Service::Execution) {
@@ -108,7 +122,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             brokers: Arc::new(trading.clone()),
             calendar,
         };
-        let context = own(session, &context, Service::Execution).await?;
+        let context = own(session, context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
     }
     if wanted.contains(&Service::Strategy) {
@@ -117,7 +131,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             read_model: Arc::new(strategy::PostgresReadModel::new(session.separate_reader().await?)),
             calendar,
         };
-        let context = own(session, &context, Service::Strategy).await?;
+        let context = own(session, context, Service::Strategy).await?;
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
     }
     if wanted.contains(&Service::Risk) {
@@ -127,7 +141,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             calendar,
         };
         let read_model = Arc::clone(&config.read_model);
-        let context = own(session, &context, Service::Risk).await?;
+        let context = own(session, context, Service::Risk).await?;
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
         services.keep(&context, risk::monitor::SERVICE, move |context| {
             risk::monitor::run(context, Arc::clone(&read_model), calendar)
@@ -146,12 +160,12 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             segments: crate::command::history::dir_of(&session.dir.path),
             books: Some(session.dir.books()),
         };
-        let context = own(session, &context, Service::Backtest).await?;
+        let context = own(session, context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }
     if wanted.contains(&Service::Checker) {
         let pool = session.separate_reader().await?;
-        let context = own(session, &context, Service::Checker).await?;
+        let context = own(session, context, Service::Checker).await?;
         let (config, manifest) = (session.config.clone(), session.manifest.clone());
         services.keep(&context, crate::checker::SERVICE, move |context| {
             let clients = crate::trading::clients(&config, &manifest);
@@ -159,12 +173,12 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         });
     }
     if let Some(dashboard) = &terms.dashboard {
-        let context = own(session, &context, Service::Web).await?;
+        let context = own(session, context, Service::Web).await?;
         services.web(session, &context, terms, dashboard).await?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
     if wanted.contains(&Service::Ingest) {
-        let context = own(session, &context, Service::Ingest).await?;
+        let context = own(session, context, Service::Ingest).await?;
         services.tasks.spawn(runtime::command::parked::serve(context.clone()));
         // A tape that a backtest was written to has nothing left to play.
         let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
@@ -174,12 +188,13 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         services.follow_vendors(session, &context, terms, &instance);
     }
     let (log, tape) = (&session.jetstream, &session.dir.name);
-    services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
+    services.introduced =
+        telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &context.health).await;
     services.logging = keep_log(&session.tape, &instance);
     let beats = Heartbeats { instance, version: env!("CARGO_PKG_VERSION").to_owned(), every: HEARTBEAT };
     let tape = session.tape.clone();
-    services.tasks.spawn(beats.run(tape, health, shutdown));
-    Ok(services)
+    services.tasks.spawn(beats.run(tape, context.health.clone(), context.shutdown.clone()));
+    Ok(())
 }
 
 /// The surroundings of one service: it speaks to the tape as a user of its own, who may do what is its own.

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::held;
 use crate::home::{Home, Manifest, TapeDir, TapeKind, calendar_note};
-use crate::servers::{Owned, attach, external, runs_already, start, uses_external};
+use crate::servers::{Owned, answers, attach, external, runs_already, start, uses_external};
 
 /// One tape, open.
 pub struct Session {
@@ -141,18 +141,19 @@ impl Session {
         Self::opened(global, home, dir, manifest, Access::Shared).await
     }
 
-    /// The tape named by the options, else the one used last where its servers run: nothing is started for a tape that
-    /// nobody named.
+    /// The tape named by the options, else the one that servers of the user's own hold, else the one used last where its
+    /// servers run: nothing is started for a tape that nobody named.
     pub async fn open_running(global: &Global) -> Result<Option<Self>, Failure> {
         if global.tape.is_some() {
             return Self::open(global).await.map(Some);
         }
-        let home = Home::locate(global.home.as_deref()).ok();
-        let Some(last) = home.and_then(|home| home.last()) else { return Ok(None) };
-        if uses_external(&global.servers) || is_run(&last) {
-            return Self::open(global).await.map(Some);
-        }
-        Ok(None)
+        let Ok(home) = Home::locate(global.home.as_deref()) else { return Ok(None) };
+        let is_there = match home.last() {
+            Some(last) => uses_external(&global.servers) || is_run(&last),
+            // A home that was never used may be one beside servers that are.
+            None => held::tape(global, &home).await?.is_some(),
+        };
+        if is_there { Self::open(global).await.map(Some) } else { Ok(None) }
     }
 
     /// The tape named by the options, else the one that servers of the user's own hold, else the one used last, before it
@@ -164,12 +165,7 @@ impl Session {
             None => match held::tape(global, &home).await?.or_else(|| home.last()) {
                 Some(dir) => dir,
                 None if uses_external(&global.servers) => home.tape(OWN_TAPE)?,
-                None => {
-                    return Err(Failure::not_found(
-                        "there is no tape yet",
-                        "tapedeck up, or tapedeck import FILE",
-                    ));
-                }
+                None => return Err(home.none_meant()),
             },
         };
         let Some(manifest) = held::manifest_of(global, &dir).await? else {
@@ -209,7 +205,8 @@ impl Session {
         Ok(session)
     }
 
-    async fn opened(
+    /// The same, but commands go on to speak of the tape that was used last before.
+    pub async fn opened(
         global: &Global,
         home: Home,
         dir: TapeDir,
@@ -407,9 +404,12 @@ impl Session {
             true => Failure::unreachable(error.to_string()),
             false => Failure::config(error.to_string()),
         };
-        let admin = PgPool::connect_with(options(&self.addresses.admin_url)?)
-            .await
-            .map_err(|error| Failure::unreachable(format!("PostgreSQL: {error}")))?;
+        let away = |error: sqlx::Error| Failure::unreachable(format!("PostgreSQL: {error}"));
+        let options = options(&self.addresses.admin_url)?;
+        if self.external_servers {
+            answers(&options).await?;
+        }
+        let admin = PgPool::connect_with(options).await.map_err(away)?;
         projections::migrate(&admin).await.map_err(refused)?;
         // A database of the user's own keeps its logins; the pools take on the group roles by themselves.
         if !uses_external(&global.servers) {

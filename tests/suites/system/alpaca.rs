@@ -15,20 +15,23 @@ use tapedeck_vendors::market::Script;
 
 use crate::harness::{Home, Outcome, Running, eventually};
 
-const DRAIN_MAX: Duration = Duration::from_secs(20);
-const SOON: Duration = Duration::from_secs(60);
+pub const DRAIN_MAX: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 const MINUTE_NS: i64 = 60_000_000_000;
 
 /// The stand-in as the broker of the account `paper`, and a home that trades through it.
-struct Stage {
-    home: Home,
-    vendors: Vendors,
+pub struct Stage {
+    /// What the program runs in.
+    pub home: Home,
+    /// Where its orders go.
+    pub vendors: Vendors,
     // Last: what runs on it ends before.
     runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
-    fn new(mode: &str) -> anyhow::Result<Self> {
+    /// A home of its own, and a stand-in within a session.
+    pub fn new(mode: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Runtime::new()?;
         // Within a session, whatever day it is.
         let calendar = Calendar::xnys();
@@ -51,7 +54,8 @@ impl Stage {
         ))
     }
 
-    fn up(&self, name: &str, more: &[&str]) -> anyhow::Result<Running> {
+    /// The program, once it says that it is up.
+    pub fn up(&self, name: &str, more: &[&str]) -> anyhow::Result<Running> {
         let arguments = [&["up", "--tape", "main", "--no-progress"], more].concat();
         let running = self.home.spawn(name, &arguments)?;
         let is_up = eventually("everything is up", Duration::from_secs(90), || {
@@ -62,7 +66,7 @@ impl Stage {
     }
 
     /// Tells the tape a price of now, as a source of live bars does, and waits until the account is marked with it.
-    fn price(&self, symbol: &str, dollars: i64) -> Outcome {
+    pub fn price(&self, symbol: &str, dollars: i64) -> Outcome {
         let directory = self.home.path().join("tapes/main/nats");
         let port = std::fs::read_to_string(directory.join("port"))?;
         let users: Value = serde_json::from_slice(&std::fs::read(directory.join("services.json"))?)?;
@@ -97,7 +101,7 @@ impl Stage {
     }
 
     /// Events under a subject.
-    fn tape(&self, subject: &str) -> anyhow::Result<Vec<Value>> {
+    pub fn tape(&self, subject: &str) -> anyhow::Result<Vec<Value>> {
         let printed = self.home.text(&[
             "tail",
             "--tape",
@@ -125,7 +129,8 @@ impl Stage {
         answer.context("an answer")
     }
 
-    fn place(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Places an order that is taken; gives its id.
+    pub fn place(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.ask(arguments)?;
         anyhow::ensure!(output.status.success(), "{arguments:?}: {output:?}");
         let answer: Value = serde_json::from_slice(&output.stdout)?;
@@ -137,7 +142,8 @@ impl Stage {
         Ok(shown.get("order").cloned().unwrap_or(shown))
     }
 
-    fn until(&self, id: &str, status: &str) -> Outcome {
+    /// Waits until an order stands so.
+    pub fn until(&self, id: &str, status: &str) -> Outcome {
         let mut last = Value::Null;
         let waited = eventually(&format!("the order is {status}"), SOON, || {
             last = self.order(id).unwrap_or_default();
@@ -150,20 +156,22 @@ impl Stage {
         contracts::client_order_id(id)
     }
 
-    fn act(&self, id: &str, act: Value) -> Outcome {
+    /// Does something with an order at the broker.
+    pub fn act(&self, id: &str, act: Value) -> Outcome {
         let act: Act = serde_json::from_value(act)?;
         let done = self.vendors.stand.desk(|desk, market, _| desk.act(&Self::client(id), act, market));
         done.map_err(|refusal| anyhow::anyhow!(refusal.message))
     }
 
-    fn plan(&self, plan: Value) -> Outcome {
+    /// Decides about an order before it comes.
+    pub fn plan(&self, plan: Value) -> Outcome {
         let plan: Plan = serde_json::from_value(plan)?;
         self.vendors.stand.desk(|desk, _, _| desk.plan(plan));
         Ok(())
     }
 
     /// How many orders were sent, and how many the broker has.
-    fn sent(&self) -> (usize, usize) {
+    pub fn sent(&self) -> (usize, usize) {
         let requests = self.vendors.stand.ledger.requests(Some(Vendor::AlpacaTrading), "/v2/orders");
         let posted = requests.iter().filter(|request| request.method == "POST").count();
         (posted, self.vendors.stand.desk(|desk, _, _| desk.orders().len()))

@@ -440,6 +440,14 @@ fn what_cannot_be_is_said() -> Outcome {
     stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
     refused(&stage.home, with(backfill("massive", "NOSUCH", &["--tape", "other"])), 3, &["NOSUCH"])?;
 
+    // A market that is played has its own present: what comes after it is no history there.
+    let hours = stage.home.path().join("hours.csv").display().to_string();
+    std::fs::write(&hours, crate::files::hours())?;
+    stage.home.json(&["rehearse", "--tape", "played", "--bars", &hours])?;
+    let ahead = with(backfill("yahoo", "SPY", &["--tape", "played"]));
+    let stands = "expected a date up to 2020-01-08, where the market of tape played stands";
+    refused(&stage.home, ahead, 2, &[stands])?;
+
     let checked = stage.home.json(&["config", "check"])?;
     assert_eq!(checked["credentials"]["source.massive.key_env"], "set");
     assert_eq!(checked["credentials"]["source.alpaca.key_env"], "unset");

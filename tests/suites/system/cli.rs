@@ -295,6 +295,22 @@ fn what_options_decide_is_refused_before_anything_is_started() -> Outcome {
     )
 }
 
+/// What runs already ends before its servers do.
+#[test]
+fn of_a_port_that_is_taken_nothing_else_is_said() -> Outcome {
+    let home = Home::new()?;
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let address = taken.local_addr()?.to_string();
+    let busy = home.run(&["up", "--market", "demo", "--tape", "busy", "--bind", &address])?;
+    let said = String::from_utf8(busy.stderr)?;
+    assert_eq!(busy.status.code(), Some(4), "{said}");
+    assert!(said.contains("in use"), "{said}");
+    for word in ["terminating connection", "disconnected", "IO error"] {
+        assert!(!said.contains(word), "{said}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_the_configuration_decides_is_refused_by_the_check_as_by_the_start() -> Outcome {
     let mut home = without_keys()?;

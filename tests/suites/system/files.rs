@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Home, Outcome, eventually};
 
 /// Hourly bars of five sessions whose price goes up and down.
-fn hours() -> String {
+pub fn hours() -> String {
     let mut text = "symbol,timeframe,start_utc,open,high,low,close,volume\n".to_owned();
     for (session, day) in [2, 3, 6, 7, 8].into_iter().enumerate() {
         for hour in 15..20 {

@@ -19,12 +19,17 @@ async fn stage(nats: &TestNats, url: &str) -> anyhow::Result<(Home, Client, PgCo
     let mut home = Home::new()?;
     home.set("NATS_URL", &nats.url());
     home.set("DATABASE_URL", url);
+    home.json(&["import", &one_bar(&home)?, "--tape", "main"])?;
+    Ok((home, client(nats).await?, PgConnection::connect(url).await?))
+}
+
+/// A file of one bar.
+fn one_bar(home: &Home) -> anyhow::Result<String> {
     let bars = "symbol,timeframe,start_utc,open,high,low,close,volume\n\
                 TEST,1h,2020-01-02T15:00:00Z,10,11,9,10.5,1000\n";
     let file = home.path().join("bars.csv");
     std::fs::write(&file, bars)?;
-    home.json(&["import", &file.display().to_string(), "--tape", "main"])?;
-    Ok((home, client(nats).await?, PgConnection::connect(url).await?))
+    Ok(file.display().to_string())
 }
 
 /// Folds, and gives the row of one read model as it is listed then.
@@ -39,6 +44,19 @@ async fn done(client: &Client, subject: &str, payload: &'static str, word: &str)
     let answer = client.request(subject.to_owned(), payload.into()).await?;
     let said = String::from_utf8_lossy(&answer.payload).into_owned();
     anyhow::ensure!(said.contains(word), "{subject}: {said}");
+    Ok(())
+}
+
+/// The directory of a tape holds none of its events where the servers are the user's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tape_that_is_removed_stays_on_servers_of_ones_own_and_that_is_said() -> Outcome {
+    let nats = TestNats::start().await?;
+    let database = TestPostgres::shared().await?.create_database(None).await?;
+    let (home, ..) = stage(&nats, database.url()).await?;
+    let removed = home.run(&["tape", "remove", "main", "--yes"])?;
+    let said = String::from_utf8_lossy(&removed.stderr);
+    assert!(removed.status.success() && said.contains("hold stays there"), "{said}");
+    assert_eq!(home.json(&["import", &one_bar(&home)?, "--tape", "main"])?["duplicates"], 1);
     Ok(())
 }
 
@@ -104,5 +122,25 @@ async fn what_an_older_program_made_is_built_anew_here_or_elsewhere() -> Outcome
     sqlx::raw_sql("SELECT pg_advisory_unlock_all()").execute(&mut admin).await?;
     assert_eq!(folding.wait(SOON)?, Some(0), "{}", home.said("fold"));
     home.text(&["projection", "verify", "bars"])?;
+    Ok(())
+}
+
+/// A pool asks a server that refuses it for half a minute, and says then that it has waited; one that says nothing, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_is_told_at_once() -> Outcome {
+    let nats = TestNats::start().await?;
+    let mut home = Home::new()?;
+    home.set("NATS_URL", &nats.url());
+    let file = one_bar(&home)?;
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    for (port, word) in [(9, "refused"), (silent.local_addr()?.port(), "no answer within 10 seconds")] {
+        home.set("DATABASE_URL", &format!("postgres://user:password@127.0.0.1:{port}/tapedeck"));
+        let began = Instant::now();
+        let refused = home.run(&["import", &file, "--tape", "main"])?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(5), "{said}");
+        assert!(said.contains("PostgreSQL: ") && said.contains(word), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
     Ok(())
 }

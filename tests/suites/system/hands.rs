@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use async_nats::{Client, HeaderMap};
 use local_servers::testing::{TestNats, TestPostgres};
 use serde_json::Value;
@@ -188,17 +189,23 @@ async fn a_wrong_signal_is_parked_or_denied_and_holds_up_nobody() -> Outcome {
     send(subject, signal("momentum", |_| {})).await?;
     let fill = r#"{"id":"2","fill":{"strategy":"scribe"}}"#;
     send(subject, fill.to_owned()).await?;
-    // Decodable: denied with the field's name, on the tape.
+    // Of the form that ids have, and of no cause of this strategy's: it may be another one's.
     send(subject, signal("scribe", |event| event["causationId"] = "abc".into())).await?;
+    // Decodable: denied with the field's name, on the tape.
+    let unsound = signal("scribe", |event| {
+        event["id"] = "7".into();
+        event["causationId"] = "abc".into();
+    });
+    send(subject, unsound).await?;
 
     let mut reasons = Vec::new();
     eventually("the wrong signals are parked", Duration::from_secs(20), || {
         let parked = rows(&home, &["parked", "list"])?;
         let of_risk = parked.iter().filter(|row| row["service"] == "risk");
         reasons = of_risk.filter_map(|row| row["reason"].as_str().map(str::to_owned)).collect();
-        Ok(reasons.len() >= 3)
+        Ok(reasons.len() >= 4)
     })?;
-    for named in ["signal.legs[0]", "sidee", "signal.strategy", "body"] {
+    for named in ["signal.legs[0]", "sidee", "signal.strategy", "body", "`id`"] {
         assert!(reasons.iter().any(|reason| reason.contains(named)), "{named}: {reasons:?}");
     }
     let mut denied = String::new();
@@ -337,6 +344,20 @@ fn what_was_bought_by_hand_is_closed_alone(home: &Home, symbol: &str) -> Outcome
     refused(home, &["strategy", "disable", "manual"], 3, &["tapedeck kill --strategy manual --flatten"])
 }
 
+/// An order that risk denied is shown with the reason, and without ids that it never had.
+fn what_risk_denied_says_why(home: &Home, symbol: &str) -> Outcome {
+    let placed = home.run(&["order", "place", "buy", symbol, "--qty", "1", "--limit", "0.01"])?;
+    assert_eq!(placed.status.code(), Some(6), "{placed:?}");
+    let said = String::from_utf8_lossy(&placed.stderr).into_owned();
+    let why = said.lines().find_map(|line| line.strip_prefix("denied: ")).context("a reason")?;
+    let id = String::from_utf8_lossy(&placed.stdout).trim().to_owned();
+    eventually("the denied order is shown with its reason", Duration::from_secs(20), || {
+        let shown = home.text(&["order", "show", &id])?;
+        assert!(!shown.contains("client id"), "{shown}");
+        Ok(shown.contains(&format!("because {why}")))
+    })
+}
+
 #[test]
 fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let home = Home::new()?;
@@ -372,6 +393,7 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let cheap = ["order", "place", "buy", symbol, "--qty", "1", "--take-profit", "0.01"];
     refused(&home, &cheap, 2, &["take_profit \"0.01\": expected a price above the last price of "])?;
     what_was_bought_by_hand_is_closed_alone(&home, symbol)?;
+    what_risk_denied_says_why(&home, symbol)?;
     // A filter that nothing can be of is refused, not an empty list.
     let impossible: [(&[&str], i32, &str); 4] = [
         (&["actions", "--from", "2020-01-31", "--to", "2020-01-02"], 2, "expected a date that is not after"),

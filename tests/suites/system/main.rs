@@ -7,6 +7,7 @@ mod alpaca;
 mod backfill;
 mod backtest;
 mod beside;
+mod bracket;
 mod browser;
 mod chaos;
 mod checker;

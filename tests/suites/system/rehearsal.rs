@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, eventually, rehearse};
+use anyhow::Context as _;
 
 const FROM: &str = "2011-07-01";
 const TO: &str = "2011-09-30";
@@ -25,6 +26,7 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         if hashes.is_empty() {
             the_past_ends_in_the_present(&home)?;
             the_report_measures_the_tape(&home, &report["fills"])?;
+            a_benchmark_of_a_report_is_that_of_a_backtest(&home, &bars, &actions)?;
             everything_follows_from_its_inputs(&home, &report)?;
         }
         let verified = home.json(&["projection", "verify"])?;
@@ -92,6 +94,23 @@ fn the_report_measures_the_tape(home: &Home, fills: &serde_json::Value) -> anyho
     home.text(&["report", "--from", "2011-08-01", "--to", "2011-08-31", "--html", &path])?;
     let text = std::fs::read_to_string(&page)?;
     assert!(text.contains("2011-08-01 to 2011-08-31") && !text.contains("<script") && !text.contains("://"));
+    Ok(())
+}
+
+/// What is held pays dividends, whoever measures it.
+fn a_benchmark_of_a_report_is_that_of_a_backtest(
+    home: &Home,
+    bars: &[String],
+    actions: &str,
+) -> anyhow::Result<()> {
+    let mut arguments = rehearse(bars, actions, FROM, TO, &["--strategy", "sma_cross", "--benchmark", "SPY"]);
+    arguments[0] = "backtest";
+    let run = home.json(&arguments)?;
+    let sheet = home.json(&["report", "--benchmark", "SPY"])?;
+    assert!(run["statistics"]["benchmark_return"].is_f64(), "{run}");
+    for metric in ["benchmark_return", "benchmark_cagr"] {
+        assert_eq!(sheet["statistics"][metric], run["statistics"][metric], "{metric}");
+    }
     Ok(())
 }
 
@@ -239,6 +258,16 @@ fn history_imported_meanwhile_never_trades() -> Outcome {
     let before = home.json(&arguments)?;
     let report = home.json(&["import", &bars[0], "--tape", "history"])?;
     assert!(report["appended"].as_u64() > Some(0), "{report}");
+    // Where the tape's market stands is its present: what the file holds of later is no history there.
+    let rejected = report["rejected"].as_array().context("no rows rejected")?;
+    let ahead =
+        |row: &serde_json::Value| row["reason"].as_str().is_some_and(|it| it.contains("in the future"));
+    assert!(!rejected.is_empty() && rejected.iter().all(ahead), "{:?}", rejected.first());
+    let newest = home.json(&["bars", "AAPL", "--limit", "1", "--tape", "history"])?;
+    assert_eq!(
+        newest[0]["close_ns"], 1_310_760_000_000_000_000_i64,
+        "2011-07-15 16:00 in New York: {newest}"
+    );
     let after = home.json(&["chain-hash", "--tape", "history"])?;
     assert_eq!(before["chain_hash"], after["chain_hash"]);
     let again = home.json(&["import", &bars[0], "--tape", "history"])?;

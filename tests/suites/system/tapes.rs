@@ -218,6 +218,12 @@ async fn servers_of_ones_own_hold_one_tape_and_say_which() -> Outcome {
     // A home that knows nothing takes it from them, calendar and all, and needs no name.
     let again = second.json(&import)?;
     assert_eq!((&again["duplicates"], &again["rejected"]), (&json!(1), &json!([])), "{again}");
+    // So does a run over files, which is put on record there.
+    let fresh = home()?;
+    let hours = fresh.path().join("hours.csv").display().to_string();
+    std::fs::write(&hours, crate::files::hours())?;
+    let report = fresh.json(&["backtest", "--strategy", "sma_cross:fast=1,slow=2", "--bars", &hours])?;
+    assert_eq!(report["recorded"], true, "{report}");
     let alone = home()?;
     let mut services = alone.spawn("run", &["run", "risk", "projector"])?;
     eventually("risk is ready, on a machine of its own", Duration::from_secs(60), || {

@@ -172,14 +172,18 @@ fn a_market_that_never_rests_is_backtested_as_it_is_rehearsed() -> Outcome {
 fn a_recording_that_fails_leaves_its_name_free() -> Outcome {
     let home = Home::new()?;
     let wave = bars(&home)?;
+    home.json(&["import", &wave, "--tape", "mine", "--calendar", "24x7"])?;
     let common = ["backtest", "--bars", &wave, "--calendar", "24x7", "--record", "half"];
     let program = ["--external", "swing=echo no such data >&2; exit 3; true"];
     let failed = home.run(&[&common[..], &program].concat())?;
     assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
     assert!(!home.path().join("tapes").join("half").exists(), "half a tape stays");
+    // Commands speak of the tape that they spoke of before.
+    assert_eq!(std::fs::read_to_string(home.path().join("last-tape"))?.trim(), "mine");
     let report = home.json(&[&common[..], &["--strategy", "sma_cross:fast=2,slow=5"]].concat())?;
     assert_eq!(report["tape"], "half", "{report}");
-    Ok(())
+    assert!(home.run(&["tape", "remove", "half", "--yes"])?.status.success());
+    refused(&home, &["chain-hash"], 3, &["the tape used last is gone (there are: mine)"])
 }
 
 #[test]

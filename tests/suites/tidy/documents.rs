@@ -1,6 +1,7 @@
 //! The documents: what they name exists.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::repository::{files, files_with, root, text};
 
@@ -52,6 +53,27 @@ fn exists(path: &str) -> bool {
     })
 }
 
+/// What links to the headings of a page are called.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(page).unwrap_or_default();
+    let mut fenced = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        fenced ^= line.starts_with("```");
+        let heading = line.trim_start_matches('#');
+        if !fenced && heading.len() < line.len() {
+            found.insert(anchor(heading));
+        }
+    }
+    found
+}
+
+/// A heading in small letters, without marks, its blanks as hyphens.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>().to_lowercase()
+}
+
 #[test]
 fn every_path_named_in_a_document_exists() {
     let mut findings = Vec::new();
@@ -71,14 +93,16 @@ fn every_link_within_the_repository_leads_somewhere() {
     for document in documents() {
         let text = text(document).expect("a document is text");
         for rest in text.split("](").skip(1) {
-            let target = rest.split(')').next().unwrap_or_default();
-            let target = target.split(['#', ' ']).next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+            let link = rest.split([')', ' ']).next().unwrap_or_default();
+            let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if link.is_empty() || target.contains("://") || target.starts_with("mailto:") {
                 continue;
             }
-            let beside: PathBuf = root().join(document).parent().unwrap_or(root()).join(target);
-            if !beside.exists() {
-                findings.push(format!("{}: {target}", document.display()));
+            let here = root().join(document);
+            let page = if target.is_empty() { here } else { here.parent().unwrap_or(root()).join(target) };
+            let is_there = page.exists() && (anchor.is_empty() || anchors(&page).contains(anchor));
+            if !is_there {
+                findings.push(format!("{}: {link}", document.display()));
             }
         }
     }
@@ -93,6 +117,10 @@ fn a_path_is_told_from_other_words() {
     assert!(as_paths("/readyz").is_empty(), "an address");
     assert!(as_paths("and/or").is_empty(), "no directory at the root");
     assert!(exists("tests/suites/tidy/*.rs") && !exists("tests/suites/tidy/*.nothing"));
+    assert_eq!(
+        anchor(" What a request's *host* is: `web.public_hosts`"),
+        "what-a-requests-host-is-webpublic_hosts"
+    );
     let text = "see `a`\n```\n`b`\n```\nPlaces kept for what comes next: `c`,\n`d`.\n\nand `e`";
     assert_eq!(in_backticks(text), ["a", "e"]);
 }

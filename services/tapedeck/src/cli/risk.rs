@@ -127,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn what_may_still_be_sent_is_said_by_a_halt_alone() {
+        assert!(Cli::try_parse_from(["tapedeck", "halt", "--state", "halted"]).is_ok());
+        let refused = Cli::try_parse_from(["tapedeck", "resume", "--state", "halted"]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::UnknownArgument, "{refused}");
+    }
+
+    #[test]
     fn an_empty_name_is_not_everything() {
         for line in [
             &["kill", "--strategy", ""][..],

@@ -124,7 +124,7 @@ pub enum StrategyCommand {
 pub struct Register {
     /// Strategy's name: 1 to 40 lowercase letters, digits and _
     pub name: String,
-    /// Subjects of MARKET that it reads, separated by commas
+    /// Subjects that it reads, separated by commas: at least one of `market.>`, and `news.article.>` or those of symbols
     #[arg(long, value_delimiter = ',', default_values_t = runtime::DEFAULT_SUBJECTS.map(str::to_owned), value_name = "SUBJECT,…")]
     pub subjects: Vec<String>,
     /// Enable it at once, in this mode [default: disabled until `strategy enable`]
@@ -133,7 +133,8 @@ pub struct Register {
     /// Account it trades on
     #[arg(long, default_value = "paper", value_name = "ACCOUNT")]
     pub account: String,
-    /// How its entries are sized: fixed:SHARES or fraction:SHARE_OF_EQUITY
+    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:MONEY, equal_weight[:SHARE], atr:SHARE,
+    /// volatility:SHARE, half_kelly[:MOST] or risk_parity:SHARE, with options such as ,cap=0.2,lot=100
     #[arg(long, default_value = "fraction:0.1", value_name = "SIZING")]
     pub sizing: String,
     /// What becomes of the orders of a signal that states no policy of its own when one of them fails: none, complete,

@@ -177,18 +177,26 @@ pub struct ReportOptions {
     pub html: Option<std::path::PathBuf>,
 }
 
-/// Options of `halt` and `resume`.
+/// Options of `halt`.
 #[derive(Clone, Debug, Args)]
 pub struct Halt {
+    /// What is stopped.
+    #[command(flatten)]
+    pub stopped: Stopped,
+    /// What may still be sent [default: reduce-only]
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub state: Option<StopState>,
+}
+
+/// Options of `halt` and `resume`: what is stopped, or goes on.
+#[derive(Clone, Debug, Args)]
+pub struct Stopped {
     /// Account [default: all]
     #[arg(long, value_name = "NAME", value_parser = super::name)]
     pub account: Option<String>,
     /// Strategy, or `manual` for what is traded by hand [default: all]
     #[arg(long, value_name = "NAME", value_parser = super::name)]
     pub strategy: Option<String>,
-    /// What may still be sent (of halt) [default: reduce-only]
-    #[arg(long, value_enum, value_name = "STATE")]
-    pub state: Option<StopState>,
     /// Reason, for the audit
     #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
     pub reason: String,

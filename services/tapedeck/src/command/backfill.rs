@@ -19,7 +19,7 @@ use vendors::{Adjustment, Ask, HistoricalBars, Offer, Skipped};
 
 use crate::cli::{Backfill, Backtest, Cli, Command, Global};
 use crate::command::symbols::listed;
-use crate::command::{backtest, fold, import, ingest as ingested};
+use crate::command::{backtest, fold, import, ingest as ingested, market};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -61,6 +61,24 @@ impl Wanted {
         self.from_ns.max(from_ns - ACTIONS_BEHIND_NS)
     }
 
+    /// Leaves out what has not ended at `market_ns`, where the market of `tape` stands.
+    fn end_by(&mut self, market_ns: i64, tape: &str) -> Result<(), Failure> {
+        let calendar = Calendar::xnys();
+        // One that begins with a date has nothing of it yet.
+        let stands = calendar.date_of(market_ns.saturating_sub(1));
+        self.now_ns = self.now_ns.min(market_ns);
+        if let Some(after) = stands.succ_opt() {
+            self.to_ns = self.to_ns.min(calendar.start_of(after));
+        }
+        if self.from_ns < self.to_ns {
+            return Ok(());
+        }
+        let from = calendar.date_of(self.from_ns);
+        let message =
+            format!("--from {from}: expected a date up to {stands}, where the market of tape {tape} stands");
+        Err(Failure::usage(message, "tapedeck backfill --help"))
+    }
+
     /// What came of a symbol; an error is in words.
     fn filled(&self, source: &str, symbol: &str, outcome: Result<String, String>) -> Filled {
         let (source, symbol) = (source.to_owned(), symbol.to_owned());
@@ -86,14 +104,13 @@ impl Wanted {
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
-    let wanted = wanted(options, &*vendor, configuration.config.standards(), runtime::now_ns())?;
+    let mut wanted = wanted(options, &*vendor, configuration.config.standards(), runtime::now_ns())?;
     let test = options.backtest.as_deref().map(|strategy| test(strategy, &wanted, output)).transpose()?;
     if let Some(test) = &test {
         Box::pin(backtest::check(global, test)).await?;
     }
     let session = Session::open_own(global).await?;
-    let vendors = format!("bars of {}", vendor.name());
-    if let Err(failure) = session.manifest.check_exchange(&session.dir.name, &vendors) {
+    if let Err(failure) = fit(&session, vendor.name(), &mut wanted).await {
         session.close().await;
         return Err(failure);
     }
@@ -137,6 +154,16 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
         ),
         "",
     ))
+}
+
+/// Refuses the vendor's bars for a tape of another calendar, and wants none of the future of a market that a tape plays.
+async fn fit(session: &Session, vendor: &str, wanted: &mut Wanted) -> Result<(), Failure> {
+    let tape = &session.dir.name;
+    session.manifest.check_exchange(tape, &format!("bars of {vendor}"))?;
+    match market::market_ns(session).await? {
+        Some(market_ns) => wanted.end_by(market_ns, tape),
+        None => Ok(()),
+    }
 }
 
 /// The backtest of `strategy` over what was wanted.
@@ -240,4 +267,35 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_market_that_a_tape_plays_nothing_of_its_future_is_wanted() {
+        let calendar = Calendar::xnys();
+        let start = |date: &str| calendar.start_of(date.parse().unwrap());
+        let wanted = |from: &str| Wanted {
+            symbols: vec!["SPY".to_owned()],
+            timeframe: Timeframe::H1,
+            from_ns: start(from),
+            to_ns: start("2024-03-09"),
+            now_ns: start("2024-03-08") + DAY_NS / 2,
+            standards: Standards::default(),
+        };
+        let noon_ns = start("2024-01-05") + DAY_NS / 2;
+        let mut played = wanted("2024-01-02");
+        played.end_by(noon_ns, "history").unwrap();
+        assert_eq!((played.now_ns, played.to_ns), (noon_ns, start("2024-01-06")));
+        let refused = wanted("2024-01-06").end_by(noon_ns, "history").unwrap_err();
+        assert_eq!(refused.code, 2);
+        assert!(refused.message.ends_with("up to 2024-01-05, where the market of tape history stands"));
+        // One that plays at a time after now bounds nothing.
+        let mut ahead = wanted("2024-01-02");
+        ahead.end_by(start("2025-01-02"), "history").unwrap();
+        let asked = wanted("2024-01-02");
+        assert_eq!((ahead.now_ns, ahead.to_ns), (asked.now_ns, asked.to_ns));
+    }
 }

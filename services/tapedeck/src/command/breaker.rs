@@ -7,6 +7,7 @@ use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::money::{Amount, Quantity};
 use domain::risk::breaker;
+use domain::risk::monitor::drawdown;
 use projections::{book_from, queries};
 use runtime::command::{self, Stop};
 use serde::Serialize;
@@ -83,6 +84,11 @@ impl Stopped {
             && (&self.stop.account, &self.stop.strategy) == (&stop.account, &stop.strategy)
     }
 
+    /// What may still be sent, in the word of the options, which people read.
+    fn word(&self) -> String {
+        self.state.replace('_', "-")
+    }
+
     /// Whether it is a breaker that a reset of this scope and kind ends.
     fn ends_by_reset(&self, stop: &Stop, kind: BreakerKind) -> bool {
         let of = (&self.stop.account, &self.stop.strategy);
@@ -99,14 +105,14 @@ impl Stopped {
 
 impl fmt::Display for Stopped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stop, by, actor, state, .. } = self;
+        let Self { stop, by, actor, .. } = self;
         let why = match (actor.as_str(), stop.reason.as_str()) {
             ("", "") => String::new(),
             ("", reason) => format!(" ({reason})"),
             (actor, "") => format!(" (by {actor})"),
             (actor, reason) => format!(" (by {actor}: {reason})"),
         };
-        write!(formatter, "{by} of {stop}, {}{why}", state.replace('_', "-"))
+        write!(formatter, "{by} of {stop}, {}{why}", self.word())
     }
 }
 
@@ -185,18 +191,17 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         output.note("normal: nothing is stopped");
         return Ok(());
     }
-    let all = |name: &str| if name.is_empty() { "all".to_owned() } else { name.to_owned() };
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            let (by, state) = (row.by.clone(), row.state.to_owned());
-            let actor = if row.actor.is_empty() { "–".to_owned() } else { row.actor.clone() };
-            let Stop { account, strategy, reason } = &row.stop;
-            vec![all(account), all(strategy), by, state, time(row.since_ns), actor, reason.clone()]
-        })
-        .collect();
+    let cells: Vec<_> = rows.iter().map(cells).collect();
     output.table(&["ACCOUNT", "STRATEGY", "BY", "STATE", "SINCE", "ACTOR", "REASON"], &cells);
     Ok(())
+}
+
+/// A line of what is stopped.
+fn cells(row: &Stopped) -> Vec<String> {
+    let all = |name: &str| if name.is_empty() { "all".to_owned() } else { name.to_owned() };
+    let actor = if row.actor.is_empty() { "–".to_owned() } else { row.actor.clone() };
+    let Stop { account, strategy, reason } = &row.stop;
+    vec![all(account), all(strategy), row.by.clone(), row.word(), time(row.since_ns), actor, reason.clone()]
 }
 
 /// Shows the last measurements and the alerts in force.
@@ -248,7 +253,7 @@ fn show(measure: &RiskMeasured, at_ns: i64, output: Output) {
         money(&measure.equity),
         money(&measure.gross_exposure),
         money(&measure.net_exposure),
-        Quantity(measure.drawdown_e9).to_string(),
+        drawdown(measure).map_or("–".to_owned(), |fall| fall.to_string()),
         share(measure.value_at_risk),
         share(measure.expected_shortfall),
         pair,
@@ -283,6 +288,7 @@ mod tests {
         let (by, actor, state) = ("halt".to_owned(), "ann".to_owned(), "reduce_only");
         let row = Stopped { stop, by, actor, state, since_ns: 0 };
         assert_eq!(row.to_string(), "halt of paper, reduce-only (by ann)");
+        assert_eq!(cells(&row)[3], "reduce-only");
         assert_eq!(serde_json::to_value(&row).unwrap()["state"], "reduce_only", "programs read another");
     }
 }

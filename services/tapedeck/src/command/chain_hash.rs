@@ -60,6 +60,6 @@ pub async fn of(tape: &Tape) -> Result<Chain, Failure> {
     }
     let events = hash.events();
     let (orders, fills) = hash.orders_and_fills();
-    let chain_hash = hash.finish().map_err(|error| Failure::mismatch(error.to_string()))?;
+    let chain_hash = hash.finish().map_err(|error| Failure::mismatch(error.to_string(), "tapedeck check"))?;
     Ok(Chain { chain_hash, events, orders, fills, trading_sequence: head })
 }

@@ -68,7 +68,14 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
         output.note(&format!("TRADING 1 to {}", findings.sequence));
     }
     match findings.first.first() {
-        Some(violation) => Err(Failure::mismatch(violation.to_string())),
+        Some(violation) => {
+            let hint = if violation.invariant == Invariant::ReadModelIsFold {
+                "tapedeck projection rebuild NAME".to_owned()
+            } else {
+                format!("tapedeck tail --from-seq {} --limit 1", violation.sequence)
+            };
+            Err(Failure::mismatch(violation.to_string(), hint))
+        }
         None => Ok(()),
     }
 }

@@ -7,15 +7,14 @@ use runtime::command::{self, Caller, Stop};
 
 use super::breaker;
 use super::strategy::reachable;
-use crate::cli::{Halt, Kill, StopState};
+use crate::cli::{Halt, Kill, StopState, Stopped};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
 /// Stops new exposure.
 pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
-    let stop =
-        stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
+    let stop = stopped(session, &options.stopped).await?;
     let (state, word) = match options.state {
         None => (TradingState::Unspecified, "reduce-only"),
         Some(StopState::ReduceOnly) => (TradingState::ReduceOnly, "reduce-only"),
@@ -26,15 +25,8 @@ pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(
 }
 
 /// Ends a halt, and a kill switch.
-pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
-    if options.state.is_some() {
-        return Err(Failure::usage(
-            "--state is of halt; resume ends every stop of its scope",
-            "tapedeck resume --help",
-        ));
-    }
-    let stop =
-        stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
+pub async fn resume(session: &Session, options: &Stopped, output: Output) -> Result<(), Failure> {
+    let stop = stopped(session, options).await?;
     let before = breaker::in_force(session).await?;
     command::resume_scope(&session.tape, &caller(), &stop).await?;
     // Without a read model that knows, the command is all there is to tell of.
@@ -64,6 +56,11 @@ pub async fn stop(session: &Session, account: &str, strategy: &str, reason: &str
     }
     let (account, strategy, reason) = (account.to_owned(), strategy.to_owned(), reason.to_owned());
     Ok(Stop { account, strategy, reason })
+}
+
+/// The same, as `halt` and `resume` name it.
+async fn stopped(session: &Session, named: &Stopped) -> Result<Stop, Failure> {
+    stop_of(session, named.account.as_deref(), named.strategy.as_deref(), &named.reason).await
 }
 
 /// The same; all are meant where none is named.

@@ -19,7 +19,7 @@ use crate::exit::Failure;
 use crate::held;
 use crate::home::{Home, TapeDir};
 use crate::output::Output;
-use crate::servers::{search, uses_external};
+use crate::servers::{search, taken, uses_external};
 use crate::session::Session;
 use crate::trading;
 
@@ -307,9 +307,9 @@ fn ports(config: &Config, home: &Home) -> Vec<Finding> {
         if port == 0 || running {
             continue;
         }
-        findings.push(match std::net::TcpListener::bind(("127.0.0.1", port)) {
-            Ok(_) => good("port", format!("{field} = {port} is free")),
-            Err(error) => {
+        findings.push(match taken(port) {
+            None => good("port", format!("{field} = {port} is free")),
+            Some(error) => {
                 found("port", State::Bad, format!("{field} = {port}: {error}"), "set it to 0 for a free one")
             }
         });

@@ -30,8 +30,7 @@ pub fn offline_tape(global: &Global) -> Result<(PathBuf, Manifest), Failure> {
         Some(name) => Some(home.tape(name)?),
         None => home.last(),
     };
-    let missing = || Failure::not_found("there is no tape yet", "tapedeck up, or tapedeck import FILE");
-    let dir = dir.ok_or_else(missing)?;
+    let dir = dir.ok_or_else(|| home.none_meant())?;
     let Some(manifest) = dir.manifest()? else {
         return Err(Failure::not_found(
             format!("tape {:?} does not exist", dir.name),

@@ -10,7 +10,7 @@ use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
 
 use crate::cli::{BarFormat, Global, Import};
-use crate::command::{fold, ingest as ingested};
+use crate::command::{fold, ingest as ingested, market};
 use crate::exit::Failure;
 use crate::held;
 use crate::home::{FormatNote, Home};
@@ -34,7 +34,16 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
     check_whole(&options.files).await?;
     let session = Session::open_own_of(global, market).await?;
     let started = Instant::now();
-    let (standards, now_ns) = (session.config.standards(), Some(runtime::now_ns()));
+    let standards = session.config.standards();
+    let latest_ns = match market::market_ns(&session).await {
+        Ok(latest_ns) => latest_ns,
+        Err(failure) => {
+            session.close().await;
+            return Err(failure);
+        }
+    };
+    let now_ns = latest_ns.is_none().then(runtime::now_ns);
+    let read = ReadOptions { latest_ns, ..read };
     let import = ImportOptions { read, strict: options.strict, standards, now_ns };
     let imported = tokio::select! {
         imported = ingest::import::run(&session.tape, &import, &options.files) => Some(imported),
@@ -84,19 +93,26 @@ async fn conclude(
     let Imported { report, outcome, series } = imported;
     let report = &report;
     let is_refused = options.strict && !report.rejected.is_empty();
+    let outcome = outcome.map_err(failure);
+    // A tape that has not answered is not waited for once more.
+    let is_gone = outcome.as_ref().is_err_and(|failure| failure.name == "unreachable");
     let came = match &outcome {
-        Err(error) => Err(error.to_string()),
+        Err(failure) => Err(failure.message.clone()),
         Ok(()) if is_refused => Err(refused(report)),
         Ok(()) => Ok(format!("{} events appended", report.events())),
     };
     let filled: Vec<Filled> = series.into_iter().map(|series| filled(series, &came)).collect();
-    ingested::note(&session.tape, Action::Import, &filled).await;
-    if let Err(error) = outcome {
-        let stopped = stopped(failure(error), report);
+    if !is_gone {
+        ingested::note(&session.tape, Action::Import, &filled).await;
+    }
+    if let Err(failure) = outcome {
+        let stopped = stopped(failure, report);
         if report.read > 0 {
             print_with(report, Some(&stopped.message), output)?;
         }
-        fold::appended(session, report.events(), output).await?;
+        if !is_gone {
+            fold::appended(session, report.events(), output).await?;
+        }
         return Err(stopped);
     }
     print(report, output)?;
@@ -106,14 +122,22 @@ async fn conclude(
         seconds,
         report.read as f64 / seconds.max(f64::MIN_POSITIVE)
     ));
+    fold::appended(session, report.events(), output).await?;
     if is_refused {
         return Err(Failure::other(refused(report)));
     }
-    fold::appended(session, report.events(), output).await
+    Ok(())
 }
 
+/// That a strict import has rejected rows. Some are on the tape only where what came there meanwhile has cost it others.
 fn refused(report: &ImportReport) -> String {
-    format!("{} rows rejected, nothing appended (--strict)", report.rejected.len())
+    let rejected = report.rejected_count();
+    match report.appended + report.revisions {
+        0 => format!("{rejected} rows rejected, nothing appended (--strict)"),
+        rows => format!(
+            "{rejected} rows rejected by what came onto the tape meanwhile, and {rows} rows appended (--strict)"
+        ),
+    }
 }
 
 /// What came of a series of the files.
@@ -385,6 +409,15 @@ mod tests {
                  the oldest first"
             )
         );
+    }
+
+    #[test]
+    fn a_strict_import_never_says_that_nothing_is_on_the_tape_where_something_is() {
+        let row = Rejected::new(2, "time", "t".to_owned(), "lies across".to_owned());
+        let report = ImportReport { read: 3, rejected: vec![row], ..ImportReport::default() };
+        assert_eq!(refused(&report), "1 rows rejected, nothing appended (--strict)");
+        let report = ImportReport { appended: 2, ..report };
+        assert!(refused(&report).ends_with(", and 2 rows appended (--strict)"), "{}", refused(&report));
     }
 
     #[test]

@@ -1,24 +1,62 @@
 //! `tapedeck bars`, `tapedeck actions`, `tapedeck findings`: what the tape knows about the market.
 
-use domain::bar::Timeframe;
+use contracts::{from_timestamp, stream};
+use domain::bar::{Bar, Timeframe};
+use domain::corporate_action::CorporateAction;
+use event_log::last_of;
 use projections::Name;
 use projections::queries::{
-    self, ActionRow, AdjustedBar, AdjustedError, BarsWanted, CHART_BARS_MAX, QualityRow, QueryError, Series,
+    self, ActionRow, AdjustedBar, AdjustedError, BarRow, BarsWanted, CHART_BARS_MAX, QualityRow, QueryError,
+    Series,
 };
 use sqlx::PgPool;
 
 use crate::cli::{Actions, Bars, Findings};
 use crate::command::rows::check_limit;
+use crate::command::up::opening_ns;
 use crate::exit::Failure;
+use crate::home::{Manifest, TapeKind};
 use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
 
 /// Most bars of one answer.
 const BARS_MAX: usize = 10_000;
+/// Bars read from the read model at a time.
+const PART: u32 = 50_000;
 
 pub(super) fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
+}
+
+/// Where the market of a tape stands that plays one on a clock of its own, UTC nanoseconds: what closes later is the future
+/// there. Strategies would know it ahead, and would take no bar of their own until it is past. `None` where the market is
+/// that of the wall clock.
+pub(super) async fn market_ns(session: &Session) -> Result<Option<i64>, Failure> {
+    if !is_played(&session.manifest) {
+        return Ok(None);
+    }
+    let mut newest_ns: Option<i64> = None;
+    // Where bars alone are played no account is marked.
+    for (stream, filter) in [(stream::TRADING, "account.*.marked"), (stream::MARKET, "market.session.>")] {
+        let last = last_of(&session.tape, stream, filter).await?;
+        let time_ns = last.event.and_then(|last| from_timestamp(last.event.event_time.as_ref()?));
+        newest_ns = newest_ns.max(time_ns);
+    }
+    stands_at(&session.manifest, newest_ns)
+}
+
+fn is_played(manifest: &Manifest) -> bool {
+    matches!(manifest.kind, TapeKind::Demo | TapeKind::Rehearsal)
+}
+
+/// The same, where the newest instant that was played is `newest_ns`. Before the first one it is the beginning that is
+/// stated; of a rehearsal that states none nobody knows yet where it begins.
+fn stands_at(manifest: &Manifest, newest_ns: Option<i64>) -> Result<Option<i64>, Failure> {
+    if newest_ns.is_some() || manifest.from.is_none() {
+        return Ok(newest_ns);
+    }
+    opening_ns(manifest).map(Some)
 }
 
 /// How many events a read model is behind, said to the person: what is not folded yet is not listed.
@@ -144,6 +182,29 @@ pub(super) fn refused(error: AdjustedError) -> Failure {
     }
 }
 
+/// The bars of a series that close in [`from_ns`, `to_ns`), raw and oldest first, and every action of its symbol.
+pub(super) async fn stored(
+    pool: &PgPool,
+    symbol: &str,
+    timeframe: Timeframe,
+    (from_ns, mut to_ns): (i64, i64),
+) -> Result<(Vec<Bar>, Vec<CorporateAction>), Failure> {
+    let mut parts = Vec::new();
+    loop {
+        let part = queries::bars_between(pool, symbol, timeframe, from_ns, to_ns, PART).await;
+        let part = part.map_err(unreachable)?;
+        let Some(first) = part.first() else { break };
+        to_ns = first.close_ns;
+        parts.push(part);
+    }
+    let bars = parts.iter().rev().flatten().map(BarRow::bar).collect();
+    let rows = queries::actions_between(pool, Some(symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
+    let rows = rows.map_err(unreachable)?;
+    let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
+    let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
+    Ok((bars, actions))
+}
+
 fn cells(AdjustedBar { bar, sma, .. }: &AdjustedBar) -> Vec<String> {
     let mut cells = vec![
         time(bar.close_ns),
@@ -248,6 +309,23 @@ pub async fn findings(session: &Session, options: &Findings, output: Output) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::up;
+
+    #[test]
+    fn a_market_that_is_played_stands_at_its_newest_instant_or_where_it_begins() {
+        let of = |kind, from: Option<&str>| Manifest {
+            from: from.map(|from| from.parse().unwrap()),
+            ..up::manifest(kind, 0)
+        };
+        let demo = of(TapeKind::Demo, Some("2024-01-02"));
+        assert_eq!(stands_at(&demo, Some(7)).unwrap(), Some(7));
+        assert_eq!(stands_at(&demo, None).unwrap(), Some(1_704_153_600_000_000_000));
+        let rehearsal = of(TapeKind::Rehearsal, None);
+        assert_eq!(stands_at(&rehearsal, Some(7)).unwrap(), Some(7));
+        assert_eq!(stands_at(&rehearsal, None).unwrap(), None, "nobody knows where it begins");
+        assert!(is_played(&demo) && is_played(&rehearsal));
+        assert!(!is_played(&of(TapeKind::Main, None)) && !is_played(&of(TapeKind::Backtest, None)));
+    }
 
     #[test]
     fn a_span_that_ends_before_it_starts_is_refused() {

@@ -157,6 +157,9 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         "  {} on {} for {}; commission {}",
         order.status, order.account, order.strategy, order.commission
     ));
+    if !order.reason.is_empty() {
+        output.line(&format!("  because {}", order.reason));
+    }
     if !order.group_id.is_empty() {
         let parent = if order.parent_id.is_empty() { "–" } else { &order.parent_id };
         output.line(&format!("  group {}  waits for {parent}", order.group_id));
@@ -180,10 +183,7 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
     if let Some(triggered_ns) = order.triggered_ns {
         output.line(&format!("  triggered {}", time(triggered_ns)));
     }
-    output.line(&format!(
-        "  signal {}  decision {}  client id {}",
-        order.signal_id, order.decision_id, order.client_order_id
-    ));
+    output.line(&format!("  {}", ids(order)));
     for event in &detail.history {
         output.line(&format!(
             "{:>9}  {}  {}  {}  {}",
@@ -195,6 +195,17 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// The ids behind an order, those that there are: one that risk denied never went to a broker.
+fn ids(order: &OrderRow) -> String {
+    let named = [
+        ("signal", &order.signal_id),
+        ("decision", &order.decision_id),
+        ("client id", &order.client_order_id),
+    ];
+    let there = named.iter().filter(|(_, id)| !id.is_empty());
+    there.map(|(name, id)| format!("{name} {id}")).collect::<Vec<_>>().join("  ")
 }
 
 async fn cancel(session: &Session, id: &str, reason: &str, output: Output) -> Result<(), Failure> {

@@ -151,8 +151,8 @@ async fn found_out(session: &Session, asked: &Asked) -> Result<(&'static str, St
     let Some(decision) = decided(&pool, &asked.signal_id, until).await? else {
         let waited = WAIT.as_secs();
         let reason = format!(
-            "risk has not decided within {waited} s and will when this tape is run; \
-             `tapedeck status` says what runs"
+            "risk has not decided within {waited} s; it will with the next instant of this tape's clock, when the \
+             tape is run: `tapedeck status` says what runs and what the clock waits for"
         );
         return Ok(("requested", reason));
     };

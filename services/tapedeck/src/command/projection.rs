@@ -237,7 +237,10 @@ async fn verify(session: &Session, names: &[Name], output: Output) -> Result<(),
     }
     let differences: u64 = reports.iter().map(|report| report.differences).sum();
     if differences > 0 {
-        return Err(Failure::mismatch(format!("{differences} rows are not what the fold of the tape gives")));
+        return Err(Failure::mismatch(
+            format!("{differences} rows are not what the fold of the tape gives"),
+            "tapedeck projection rebuild NAME",
+        ));
     }
     Ok(())
 }

@@ -12,16 +12,20 @@ use analytics::{Benchmark, Input, TearSheet, format, metrics};
 use chrono::NaiveDate;
 use domain::calendar::Calendar;
 use domain::money::{Amount, E9, Price, Quantity, div_half_even};
-use domain::performance::Trade;
+use domain::performance::{EquityRow, Trade};
+use domain::series::BarSeries;
 use engine::{Dealt, Lots};
 use projections::queries::{self, AccountTrack, Change, Deal, StrategyRow};
 use sqlx::PgPool;
 
-use super::market::{span, unreachable};
+use super::market::{span, stored, unreachable};
 use crate::cli::ReportOptions;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
+
+/// How far before and behind the marks a benchmark is looked for.
+const MONTH_NS: i64 = 30 * 24 * 3_600 * 1_000_000_000;
 
 /// Prints the tear sheet of an account, or writes it as a page.
 pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> Result<(), Failure> {
@@ -94,7 +98,7 @@ async fn sheet(
     let within = |trade: &Trade| (first.time_ns..=last.time_ns).contains(&trade.exit_ns);
     let trades: Vec<Trade> = trades.into_iter().filter(within).collect();
     let closes = match benchmark {
-        Some(symbol) => closes(pool, symbol, calendar).await?,
+        Some(symbol) => closes(pool, symbol, calendar, &track.marks).await?,
         None => Vec::new(),
     };
     let name = benchmark.map(|symbol| format!("{symbol}, bought and held"));
@@ -204,8 +208,14 @@ fn price_of(amount: Amount, fraction: Quantity) -> Option<Price> {
     i64::try_from(div_half_even(scaled, shares)).ok().map(Price)
 }
 
-/// Daily closes of a symbol in the shares of its newest bar.
-async fn closes(pool: &PgPool, symbol: &str, calendar: &Calendar) -> Result<Vec<(NaiveDate, f64)>, Failure> {
+/// What a symbol that is bought and held comes to at each session's close, as in a backtest, from a month before the first
+/// mark, so that the span begins with the close before it.
+async fn closes(
+    pool: &PgPool,
+    symbol: &str,
+    calendar: &Calendar,
+    marks: &[EquityRow],
+) -> Result<Vec<(NaiveDate, f64)>, Failure> {
     let series = queries::series_of(pool, symbol).await.map_err(unreachable)?;
     let timeframe = series.first().and_then(|series| series.timeframe.parse().ok());
     let Some(timeframe) = timeframe else {
@@ -214,7 +224,9 @@ async fn closes(pool: &PgPool, symbol: &str, calendar: &Calendar) -> Result<Vec<
             "tapedeck bars   (lists the symbols)",
         ));
     };
-    let bars = queries::daily_bars(pool, symbol, timeframe, i64::MIN, calendar).await;
-    let bars = bars.map_err(|error| Failure::other(error.to_string()))?;
-    Ok(bars.iter().map(|bar| (calendar.date_of(bar.close_ns - 1), bar.close.to_f64())).collect())
+    let from_ns = marks.first().map_or(i64::MIN, |first| first.time_ns.saturating_sub(MONTH_NS));
+    let to_ns = marks.last().map_or(i64::MAX, |last| last.time_ns.saturating_add(MONTH_NS));
+    let (bars, actions) = stored(pool, symbol, timeframe, (from_ns, to_ns)).await?;
+    let series = BarSeries::of("", symbol, timeframe, &bars);
+    Ok(backtest::closes(&series, actions.iter(), calendar))
 }

@@ -11,6 +11,7 @@ use crate::cli::{Global, TapeCommand};
 use crate::exit::Failure;
 use crate::home::{Home, TapeDir, TapeKind};
 use crate::output::{Output, message};
+use crate::servers::uses_external;
 
 /// One tape.
 #[derive(Debug, Serialize)]
@@ -32,7 +33,13 @@ pub fn run(global: &Global, command: &TapeCommand, output: Output) -> Result<(),
     match command {
         TapeCommand::List => list(&home, output),
         TapeCommand::Use { name } => choose(&home, name, output),
-        TapeCommand::Remove { names } => remove(&home, names, global.yes, output),
+        TapeCommand::Remove { names } => {
+            remove(&home, names, global.yes, output)?;
+            if uses_external(&global.servers) {
+                output.note("what the servers of NATS_URL and DATABASE_URL hold stays there");
+            }
+            Ok(())
+        }
     }
 }
 

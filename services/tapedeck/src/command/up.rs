@@ -121,6 +121,9 @@ async fn run_tape(session: &Session, terms: &Terms, output: Output) -> Result<()
     seed(&session.tape, &session.config, opening_ns(&session.manifest)?).await?;
     let services = services::start(session, terms, None).await?;
     announce(session, &services, output)?;
+    if let Some(said) = without_bars(&session.config, &session.manifest) {
+        output.note(&said);
+    }
     session.interrupted().await;
     output.progress("draining; everything is on the tape");
     services.drain().await;
@@ -166,6 +169,19 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
     Ok(())
 }
 
+/// What is said where accounts are traded at a broker outside and no bars come: neither strategies nor orders by hand do
+/// anything without them.
+fn without_bars(config: &Config, manifest: &Manifest) -> Option<String> {
+    if manifest.kind != TapeKind::Main || config.live.is_on() {
+        return None;
+    }
+    let (name, _) = config.account.iter().find(|(_, account)| account.is_at_alpaca())?;
+    Some(format!(
+        "No bars are streamed, and account {name} trades nothing without them: state `symbols` and `source` of [live] in \
+         the configuration."
+    ))
+}
+
 /// Market time of what a tape is told before its first instant.
 pub fn opening_ns(manifest: &Manifest) -> Result<i64, Failure> {
     let from = match manifest.kind {
@@ -182,6 +198,18 @@ pub fn opening_ns(manifest: &Manifest) -> Result<i64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_outside_that_no_bar_reaches_is_told() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        let outside = "[account.paper]\nbroker = \"alpaca\"\n";
+        let streamed = format!("{outside}[live]\nsource = \"alpaca\"\nsymbols = [\"AAPL\"]\n");
+        let said = |text: &str, kind| without_bars(&read(text), &manifest(kind, 0));
+        assert!(said(outside, TapeKind::Main).is_some_and(|said| said.contains("account paper")));
+        assert_eq!(said(outside, TapeKind::Demo), None, "a demo fills orders by itself");
+        assert_eq!(said(&streamed, TapeKind::Main), None);
+        assert_eq!(said("", TapeKind::Main), None);
+    }
 
     #[test]
     fn what_a_tape_is_told_first_is_not_behind_its_first_session() {

@@ -219,9 +219,8 @@ impl Beside {
             && *own != on_tape
             && refusals.strays == 0
         {
-            return Err(Failure::mismatch(format!(
-                "the run's chain hash is {own}, that of its tape {on_tape}"
-            )));
+            let message = format!("the run's chain hash is {own}, that of its tape {on_tape}");
+            return Err(Failure::mismatch(message, ""));
         }
         outcome.chain_hash = Some(on_tape);
         Ok(())
@@ -245,6 +244,7 @@ impl Beside {
         }
         fold::fold(session, &projections::Name::ALL, output).await?;
         self.is_whole.store(true, Ordering::Relaxed);
+        Home::locate(session.global.home.as_deref())?.remember(&session.dir)?;
         Ok(Some(run_id))
     }
 
@@ -340,5 +340,6 @@ async fn fresh_tape(
         calendar: calendar_note(market),
         ..up::manifest(TapeKind::Backtest, options.run.seed)
     };
-    Session::open_tape(global, home, dir, manifest, Access::Sole).await
+    // Until the run is whole it is no tape to speak of.
+    Session::opened(global, home, dir, manifest, Access::Sole).await
 }

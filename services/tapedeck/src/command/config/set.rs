@@ -23,8 +23,7 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read.map_err(|error| Failure::config(format!("{}: {error}", file.display())))?,
     };
-    let (after, value) = with(&before, field, value)?;
-    check(&file, &after, &format!("{field} = {value}"))?;
+    let (after, value) = stated(&file, &before, field, value)?;
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory)?;
     }
@@ -42,6 +41,17 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
     Ok(())
 }
 
+/// The text with the field in it, and the field's value as it is written there: as TOML reads what is stated, else as plain
+/// text where that alone is taken, as of a date, which is a type of its own in TOML.
+fn stated(file: &Path, before: &str, field: &str, value: &str) -> Result<(String, String), Failure> {
+    let (after, written) = with(before, field, literal(value))?;
+    let Err(refused) = check(file, &after, &format!("{field} = {written}")) else {
+        return Ok((after, written));
+    };
+    let (after, written) = with(before, field, Value::from(value))?;
+    check(file, &after, field).map(|()| (after, written)).map_err(|_| refused)
+}
+
 /// Refuses what the file would not be taken with. A line that is named is that of the file as it would be.
 fn check(file: &Path, after: &str, stated: &str) -> Result<(), Failure> {
     let refused = |error: ConfigError| {
@@ -53,7 +63,7 @@ fn check(file: &Path, after: &str, stated: &str) -> Result<(), Failure> {
 }
 
 /// The text with the field in it, and the field's value as it is written there.
-fn with(text: &str, field: &str, value: &str) -> Result<(String, String), Failure> {
+fn with(text: &str, field: &str, value: Value) -> Result<(String, String), Failure> {
     let is_bare = |part: &&str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -67,7 +77,6 @@ fn with(text: &str, field: &str, value: &str) -> Result<(String, String), Failur
     let mut document: DocumentMut =
         text.parse().map_err(|error: TomlError| Failure::config(format!("the configuration: {error}")))?;
     state_built_in(&mut document, tables);
-    let value = literal(value);
     let written = value.to_string();
     if !put(&mut document, tables, key, value) {
         let message =
@@ -156,7 +165,7 @@ mod tests {
     use super::*;
 
     fn after(text: &str, field: &str, value: &str) -> Result<String, String> {
-        with(text, field, value).map(|(text, _)| text).map_err(|failure| failure.message)
+        with(text, field, literal(value)).map(|(text, _)| text).map_err(|failure| failure.message)
     }
 
     fn broker(text: &str) -> String {
@@ -221,6 +230,21 @@ mod tests {
             let read = text.parse::<toml::Table>().unwrap();
             assert_eq!(read["account"]["paper"].as_table().map(toml::Table::len), Some(1), "{text}");
         }
+    }
+
+    #[test]
+    fn what_looks_like_another_type_is_text_where_text_is_asked_for() {
+        let file = Path::new("tapedeck.toml");
+        for (field, value) in [("demo.from", "2024-03-01"), ("telemetry.service_name", "5")] {
+            let (text, written) = stated(file, "", field, value).unwrap();
+            assert_eq!(written, format!("{value:?}"));
+            assert!(text.ends_with(&format!(" = {value:?}\n")), "{text}");
+        }
+        let (_, written) = stated(file, "", "demo.seed", "5").unwrap();
+        assert_eq!(written, "5");
+        // What is taken in neither way is told as it was stated.
+        let refused = stated(file, "", "demo.from", "5").unwrap_err().message;
+        assert!(refused.starts_with("with demo.from = 5, "), "{refused}");
     }
 
     #[test]

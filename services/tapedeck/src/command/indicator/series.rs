@@ -16,14 +16,13 @@ use sqlx::PgPool;
 
 use crate::cli::Indicator;
 use crate::command::import::{check_order, hours, left_out, of_file, read_options};
+use crate::command::market;
 use crate::command::symbols::one;
 use crate::exit::Failure;
 use crate::session::Session;
 
 /// Rows read from a file at a time.
 const CHUNK: usize = 10_000;
-/// Bars read from the read model at a time.
-const PART: u32 = 50_000;
 
 /// Bars of one series, oldest first, and the actions of its symbol.
 #[derive(Debug)]
@@ -226,22 +225,9 @@ fn read_actions(
 
 /// All bars of a symbol on the tape, with its splits.
 async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chosen, Failure> {
-    let unreachable = |error: queries::QueryError| Failure::unreachable(error.to_string());
-    let series = queries::series_of(pool, symbol).await.map_err(unreachable)?;
+    let series = queries::series_of(pool, symbol).await.map_err(market::unreachable)?;
     let asked = read_options(&options.format)?.timeframe;
-    let timeframe = super::super::market::timeframe(asked, symbol, &series, 0)?;
-    let (mut parts, mut to_ns) = (Vec::new(), i64::MAX);
-    loop {
-        let part = queries::bars_between(pool, symbol, timeframe, i64::MIN, to_ns, PART).await;
-        let part = part.map_err(unreachable)?;
-        let Some(first) = part.first() else { break };
-        to_ns = first.close_ns;
-        parts.push(part);
-    }
-    let bars = parts.iter().rev().flatten().map(queries::BarRow::bar).collect();
-    let rows = queries::actions_between(pool, Some(symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
-    let rows = rows.map_err(unreachable)?;
-    let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
-    let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
+    let timeframe = market::timeframe(asked, symbol, &series, 0)?;
+    let (bars, actions) = market::stored(pool, symbol, timeframe, (i64::MIN, i64::MAX)).await?;
     Ok(Chosen { symbol: symbol.to_owned(), timeframe, bars, actions, left_out: None })
 }

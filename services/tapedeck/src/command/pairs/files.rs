@@ -10,7 +10,7 @@ use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{Adjustment, CorporateAction, Restatement};
 use domain::series::BarSeries;
-use ingest::file::{Adjusted, Opened, ReadOptions, Rejected, check_stated, named, open};
+use ingest::file::{Adjusted, KnownActions, Opened, ReadOptions, Rejected, check_stated, named, open};
 
 use projections::queries::common_timeframe;
 
@@ -40,7 +40,7 @@ pub(super) fn read<'symbols>(
     let (bars, actions) = Default::default();
     let (calendar, rejected) = (options.market.calendar(), Vec::new());
     let mut held = Held { symbols, adjusted: options.adjusted, calendar, bars, actions, rejected };
-    let mut rows = 0;
+    let (mut rows, mut known) = (0, KnownActions::default());
     // A timeframe is a choice among those of the files.
     let stated = ReadOptions { timeframe: None, ..options.clone() };
     for file in files {
@@ -54,7 +54,7 @@ pub(super) fn read<'symbols>(
         let options = ReadOptions { symbol: named(file), ..options.clone() };
         match open(file, &options).map_err(wrong)? {
             Opened::Actions(actions) => {
-                let read = actions.read().map_err(wrong)?;
+                let read = actions.read_after(&mut known).map_err(wrong)?;
                 held.rejected.extend(of_file(file, read.rejected));
                 for action in read.actions {
                     held.action(&action);
