@@ -40,6 +40,7 @@ class Pull:
 
     def __init__(self, deck: "Deck", stream: str):
         self.deck, self.stream = deck, stream
+        self.messages = None
         self.asked = 0
         self.pending = 0
         self.sequence = 0
@@ -50,6 +51,14 @@ class Pull:
         self.messages = await self.deck.nc.subscribe(self.inbox, pending_msgs_limit=-1, pending_bytes_limit=-1)
         reset = await self.call("RESET", {"seq": 1})
         self.pending = reset["num_pending"]
+
+    async def close(self):
+        """What was asked for and has not come must not go where nobody reads any more."""
+        if self.messages is not None:
+            try:
+                await self.messages.unsubscribe()
+            except nats.errors.Error:
+                pass  # The connection is gone, and the subscription with it.
 
     async def call(self, api: str, body: dict) -> dict:
         return await self.deck.request(self.subject(api), json.dumps(body).encode())
@@ -180,17 +189,23 @@ class Deck:
         self.last_ids = {}
         self.trading = Pull(self, "TRADING")
         market = Pull(self, "MARKET")
-        await self.trading.open()
-        await market.open()
-        while True:
-            message, sequence = await market.next()
-            event = tape.decode(message.data)
-            if "bar" in event:
-                await self.take_bar(strategy, event, sequence)
-            elif event.get("corporateAction", {}).get("kind") == tape.SPLIT:
-                action = event["corporateAction"]
-                strategy.on_split(action["symbol"], action["exDate"], tape.split_ratio(action["valueE9"]))
-            await message.ack()
+        try:
+            await self.trading.open()
+            await market.open()
+            while True:
+                await self.take(strategy, *await market.next())
+        finally:
+            await market.close()
+            await self.trading.close()
+
+    async def take(self, strategy, message, sequence: int):
+        event = tape.decode(message.data)
+        if "bar" in event:
+            await self.take_bar(strategy, event, sequence)
+        elif event.get("corporateAction", {}).get("kind") == tape.SPLIT:
+            action = event["corporateAction"]
+            strategy.on_split(action["symbol"], action["exDate"], tape.split_ratio(action["valueE9"]))
+        await message.ack()
 
     async def take_bar(self, strategy, event: dict, sequence: int):
         bar = event["bar"]
