@@ -23,7 +23,7 @@ const AHEAD_MAX: usize = 2;
 /// much as ten messages do.
 const QUIET: Duration = Duration::from_millis(15);
 /// Longest time that messages are gathered where they do not cease: on a tape clock at full speed many pass in it.
-const GATHER_MAX: Duration = Duration::from_millis(60);
+const GATHER_MAX: Duration = Duration::from_millis(200);
 
 /// A reader of one projection's stream that runs beside the writing.
 pub(crate) struct Pump {
