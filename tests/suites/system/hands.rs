@@ -411,7 +411,7 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     home.text(&["halt", "--account", "paper", "--reason", "drill"])?;
     let other = home.run(&["resume"])?;
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(said.contains("not stopped: all accounts"), "{said}");
+    assert!(said.contains("not stopped: all accounts, tape ") && !said.contains("nobody runs"), "{said}");
     assert!(said.contains("still in force: halt of paper, reduce-only"), "{said}");
     assert_eq!(rows(&home, &["account"])?[0]["state"], "reduce_only");
     // While it folds, the status may be a degraded one.
@@ -422,6 +422,9 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
     let decisions = home.json(&["replay", "--verify"])?;
     assert!(!decisions.is_null());
+    // It stands on this tape, which need not be the one that somebody thinks of.
+    let said = String::from_utf8_lossy(&home.run(&["halt"])?.stderr).into_owned();
+    assert!(said.contains("nobody runs tape ") && said.contains("tapedeck tape list"), "{said}");
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(
         Some(StopState::Halted) => (TradingState::Halted, "halted"),
     };
     command::halt_scope(&session.tape, &caller(), &stop, state).await?;
-    done(&stop, word, output)
+    done(session, &stop, word, output)
 }
 
 /// Ends a halt, and a kill switch.
@@ -30,9 +30,9 @@ pub async fn resume(session: &Session, options: &Stopped, output: Output) -> Res
     let before = breaker::in_force(session).await?;
     command::resume_scope(&session.tape, &caller(), &stop).await?;
     // Without a read model that knows, the command is all there is to tell of.
-    let Some(before) = before else { return done(&stop, "resumed", output) };
+    let Some(before) = before else { return done(session, &stop, "resumed", output) };
     let (ended, others): (Vec<_>, Vec<_>) = before.into_iter().partition(|row| row.ends_with(&stop));
-    done(&stop, if ended.is_empty() { "not stopped" } else { "resumed" }, output)?;
+    done(session, &stop, if ended.is_empty() { "not stopped" } else { "resumed" }, output)?;
     for row in others.iter().filter(|row| row.concerns(&stop)) {
         output.note(&format!("still in force: {row}"));
     }
@@ -44,7 +44,8 @@ pub async fn kill(session: &Session, options: &Kill, output: Output) -> Result<(
     let stop =
         stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
     command::kill(&session.tape, &caller(), &stop, options.flatten).await?;
-    done(&stop, if options.flatten { "killed, positions are being closed" } else { "killed" }, output)
+    let word = if options.flatten { "killed, positions are being closed" } else { "killed" };
+    done(session, &stop, word, output)
 }
 
 /// What is stopped, once it is known to be there. What is traded by hand is stopped as a strategy is, and so is what a
@@ -95,13 +96,22 @@ pub fn unknown_account(account: &str, known: impl IntoIterator<Item = String>) -
     Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck account")
 }
 
-fn done(stop: &Stop, action: &str, output: Output) -> Result<(), Failure> {
+/// Says what was done, and to which tape: the one used last need not be the one that runs.
+fn done(session: &Session, stop: &Stop, action: &str, output: Output) -> Result<(), Failure> {
+    let tape = &session.dir.name;
+    if session.is_among_commands() {
+        output.note(&format!(
+            "nobody runs tape {tape}: this takes effect once somebody does; `tapedeck tape list` shows which tapes run, \
+             --tape NAME names one"
+        ));
+    }
     if output.json {
         let (account, strategy) = (&stop.account, &stop.strategy);
-        return output
-            .document(&serde_json::json!({ "account": account, "strategy": strategy, "state": action }));
+        return output.document(&serde_json::json!({
+            "tape": tape, "account": account, "strategy": strategy, "state": action
+        }));
     }
-    output.note(&format!("{action}: {stop}"));
+    output.note(&format!("{action}: {stop}, tape {tape}"));
     Ok(())
 }
 
