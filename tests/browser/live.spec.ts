@@ -5,7 +5,9 @@ import { Wire } from "./wire";
 
 /** A fill must be in the profit and loss within this time of being written to the tape, so all the more of its commit. */
 const FILL_MS_MAX = 500;
-const FILLS_MEASURED = 5;
+const FILLS_MEASURED = 10;
+/** So many of them may be later: one stall of the machine, which says nothing about the page, holds up every fill of its moment. */
+const FILLS_STALLED = 2;
 
 test("bars, signals, approved and denied orders, fills, positions and equity within 30 seconds", { tag: "@timed" }, async ({ page }) => {
   const until = Date.now() + 30_000;
@@ -93,9 +95,7 @@ test("a fill changes profit and loss within 500 ms of its commit", { tag: "@time
   );
   console.log(`fill to profit and loss: ${delays.join(", ")} ms`);
   expect(delays.length).toBeGreaterThanOrEqual(FILLS_MEASURED);
-  // All but the slowest: one stall of a machine that runs other tests as well says nothing about the page.
-  const second = [...delays].sort((a, b) => a - b).at(-2);
-  expect(second).toBeLessThan(FILL_MS_MAX);
+  expect(delays.filter((delay) => delay >= FILL_MS_MAX).length).toBeLessThanOrEqual(FILLS_STALLED);
 });
 
 test("pause holds everything still, resume catches up", async ({ page }) => {

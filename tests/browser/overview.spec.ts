@@ -1,7 +1,7 @@
 // The Overview: what every page must pass, and what is its own.
 import { expect, test } from "@playwright/test";
 import { checkPage } from "./checks";
-import { go, openOverview } from "./support";
+import { go, openOverview, pauseWith } from "./support";
 
 checkPage("the Overview", {
   path: "/",
@@ -113,8 +113,7 @@ test("a denial leads to its chain", async ({ page }) => {
   await openOverview(page);
   // Risk denies something in every session of the demo.
   const denied = page.locator("#alerts a[href^='/events/chain/']").first();
-  await expect(denied).toBeVisible({ timeout: 60_000 });
-  await page.locator("#pause").click();
+  await pauseWith(page, denied, 60_000);
   await denied.click();
   await page.waitForURL(/\/events\/chain\//);
   await expect(page.locator("#chain")).toContainText(/denied/i);
@@ -133,8 +132,7 @@ test("an alert of the monitor leads to what it measured", async ({ page }) => {
   await openOverview(page);
   // A strategy of the demo that buys more and more comes near a limit sooner or later.
   const alert = page.locator("#alerts a[href*='#monitor']").first();
-  await expect(alert).toBeVisible({ timeout: 80_000 });
-  await page.locator("#pause").click();
+  await pauseWith(page, alert, 80_000);
   await alert.click();
   await page.waitForURL(/\/positions\?account=\w+#monitor$/);
   await expect(page.locator("#monitor")).toBeInViewport();

@@ -1,7 +1,7 @@
 // What the browser tests share.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { expect, type Page } from "@playwright/test";
+import { expect, type Locator, type Page } from "@playwright/test";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
@@ -32,6 +32,17 @@ export async function openPage(page: Page, path: string, live = true): Promise<v
 /** Opens the Overview and waits until it is live. */
 export async function openOverview(page: Page): Promise<void> {
   await openPage(page, "/");
+}
+
+/** Holds the page still with `wanted` on it: what comes and goes by itself may have gone by the time of the pause. */
+export async function pauseWith(page: Page, wanted: Locator, timeout: number): Promise<void> {
+  await expect(async () => {
+    await expect(wanted).toBeVisible({ timeout });
+    await page.locator("#pause").click();
+    if (await wanted.isVisible()) return;
+    await page.locator("#pause").click();
+    throw new Error("it went while the page was being paused");
+  }).toPass({ timeout });
 }
 
 /** Presses `g` and the letter of a page, and waits until that page has its script. */
