@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use contracts::v1::event::Body;
 use domain::risk;
 use event_log::{Delivery, LogError, Reader, Tape};
 use tokio::sync::mpsc;
@@ -81,9 +82,11 @@ async fn next(reader: &mut dyn Reader, head: u64, decided_on: bool) -> Result<Ve
     Ok(batch)
 }
 
-/// Whether the next decision waits until the read model holds this message.
+/// Whether the next decision waits until the read model holds this message; or takes it from the tape until then, and that
+/// is to be little: a fill.
 fn is_waited_for(delivery: &Delivery) -> bool {
-    matches!(delivery, Delivery::Event(recorded) if recorded.event.body.as_ref().is_some_and(risk::is_read))
+    let Delivery::Event(recorded) = delivery else { return false };
+    recorded.event.body.as_ref().is_some_and(|body| risk::is_read(body) || matches!(body, Body::Fill(_)))
 }
 
 impl Drop for Pump {

@@ -47,7 +47,7 @@ prop_compose! {
         time_ns in any::<i64>(),
         source in any::<String>(),
         basis in prop::collection::vec((any::<String>(), any::<u64>()), 0..3),
-        place in any::<Option<(u32, u32)>>(),
+        place in any::<Option<(u32, u32, u64)>>(),
         body in prop_oneof![bars(), signals(), fills()],
     ) -> Event {
         Event {
@@ -55,7 +55,7 @@ prop_compose! {
             event_time: Some(to_timestamp(time_ns)),
             source,
             basis: basis.into_iter().map(|(stream, sequence)| Basis { stream, sequence }).collect(),
-            instant: place.map(|(position, size)| Instant { position, size }),
+            instant: place.map(|(position, size, trading_sequence)| Instant { position, size, trading_sequence }),
             body: Some(body),
             ..Event::default()
         }

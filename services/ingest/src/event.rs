@@ -106,7 +106,7 @@ pub(crate) fn session(source: &str, exchange: &str, session: &Session, phase: Se
 pub(crate) fn number(events: &mut [(Subject, Event)]) {
     let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(events) {
-        event.instant = Some(Instant { position, size });
+        event.instant = Some(Instant { position, size, ..Instant::default() });
     }
 }
 

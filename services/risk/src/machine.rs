@@ -68,9 +68,9 @@ pub(crate) struct Told {
 const WAITING_MAX: usize = 1_000;
 
 /// Most events that complete the book of a snapshot before it has to be read anew.
-const TOLD_MAX: usize = 64;
-/// Events from which on it is read anew while there is nothing to decide.
-const TOLD_MANY: usize = 24;
+const TOLD_MAX: usize = 256;
+/// Events from which on it is read anew meanwhile.
+const TOLD_MANY: usize = 48;
 
 /// A signal without a decision.
 #[derive(Clone, Debug)]
@@ -191,7 +191,9 @@ impl Machine {
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
             // What the monitor measured no decision looks at.
             Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
-            Some(body) if !risk::is_read(body) && self.tail.past(0, TOLD_MAX) < TOLD_MAX => {
+            Some(body)
+                if !risk::is_read(body) && self.tail.past(self.held.sequence(), TOLD_MAX) < TOLD_MAX =>
+            {
                 self.tail.push(sequence, recorded.event);
             }
             _ => {
@@ -282,8 +284,8 @@ impl Machine {
         checkpoint >= wanted.checkpoint && self.tail.past(checkpoint, TOLD_MAX) <= TOLD_MAX
     }
 
-    /// Checkpoint from which on a newer snapshot spares the next decision its wait for one: read it while there is
-    /// nothing to decide. `None` where the book that is held will serve.
+    /// Checkpoint from which on a newer snapshot spares the next decision its wait for one. `None` where the book that is
+    /// held will serve.
     #[must_use]
     pub fn ahead(&self) -> Option<u64> {
         let checkpoint = self.held.sequence();
@@ -300,10 +302,18 @@ impl Machine {
             return;
         }
         self.held = book;
+        self.forget(checkpoint);
+    }
+
+    /// Forgets what the snapshot at `checkpoint` holds; from now on every other one has to hold it as well.
+    pub(crate) fn forget(&mut self, checkpoint: u64) {
         if self.waiting.is_empty() {
-            // What the tail forgets is what a snapshot has to hold from now on.
             self.tail.forget(checkpoint);
             self.matters = self.matters.max(checkpoint);
+        } else if self.mode == ClockMode::Wall {
+            // On the tape clock the decisions of an instant are told apart from what came after it.
+            self.tail.forget(checkpoint);
+            self.tail.raise(checkpoint);
         }
     }
 

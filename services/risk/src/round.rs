@@ -50,8 +50,14 @@ impl Machine {
     pub fn decide(&mut self, snapshot: Snapshot, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
         let Snapshot { book, decided } = snapshot;
         let decided = AsOf { checkpoint: book.sequence(), rows: decided };
+        let checkpoint = book.sequence().min(self.trading_sequence());
+        let newer = checkpoint > self.held.sequence();
         self.held = book;
-        self.decide_again(&decided, now_ns)
+        let outcomes = self.decide_again(&decided, now_ns)?;
+        if newer {
+            self.forget(checkpoint);
+        }
+        Ok(outcomes)
     }
 
     /// The same on the book of the snapshot before, where [`Machine::holds`] says that it serves. `decided` are those of

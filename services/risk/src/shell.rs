@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use crate::SERVICE;
 use crate::machine::{Due, Machine, Stale, Wanted};
-use crate::read_model::ReadModel;
+use crate::read_model::{ReadModel, Snapshot};
 use crate::round::Outcome;
 use ahead::Ahead;
 use appending::Decisions;
@@ -96,14 +96,16 @@ impl Shell {
             if self.advance(&due).await? {
                 continue;
             }
+            self.read_ahead();
             if due == Due::Nothing {
-                self.read_ahead().await;
+                self.ask_ahead().await;
             }
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 hint = self.decide.next() => self.hear_decide(hint),
                 hint = self.committed.next() => self.hear_committed(hint),
+                snapshot = self.ahead.read() => self.hold(snapshot),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = self.market.batch(BATCH) => self.price(batch?).await?,
                 () = clock::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
@@ -171,18 +173,29 @@ impl Shell {
         Ok(self.machine.decide(snapshot, runtime::now_ns()))
     }
 
-    /// Reads what the next decisions will need, while there is nothing to decide. Without an answer they ask themselves.
-    async fn read_ahead(&mut self) {
+    /// Begins to read the book that the next decisions will need. Without an answer they ask themselves.
+    fn read_ahead(&mut self) {
         let committed = self.patience.reached();
         if self.machine.ahead().is_some_and(|wanted| self.ahead.may_read(wanted, committed)) {
-            match answered("trading", self.read_model.snapshot(&[])).await {
-                Ok(snapshot) => {
-                    self.patience.committed(snapshot.book.sequence());
-                    self.machine.hold(snapshot.book);
-                }
-                Err(error) => tracing::debug!(%error, "not read ahead: {error}"),
-            }
+            let read_model = Arc::clone(&self.read_model);
+            let snapshot = async move { answered("trading", read_model.snapshot(&[])).await };
+            self.ahead.begin(Box::pin(snapshot));
         }
+    }
+
+    /// Takes the book that was read.
+    fn hold(&mut self, snapshot: Result<Snapshot, ReadError>) {
+        match snapshot {
+            Ok(snapshot) => {
+                self.patience.committed(snapshot.book.sequence());
+                self.machine.hold(snapshot.book);
+            }
+            Err(error) => tracing::debug!(%error, "not read ahead: {error}"),
+        }
+    }
+
+    /// Asks which signals have been decided, while there is nothing to decide. Without an answer the decision asks itself.
+    async fn ask_ahead(&mut self) {
         let undecided = self.machine.undecided();
         if self.ahead.may_ask(&undecided) {
             match answered("trading", self.read_model.decided(&undecided)).await {
@@ -257,7 +270,8 @@ impl Shell {
             match delivery {
                 Delivery::Event(recorded) => self.machine.price(&recorded),
                 Delivery::Undecodable { sequence, subject, payload, error } => {
-                    self.park(stream::MARKET, sequence, &subject, &payload, &error.to_string()).await?;
+                    let reason = error.to_string();
+                    give_up(&self.context, stream::MARKET, sequence, &subject, &payload, &reason).await?;
                     self.machine.skip_market(sequence);
                 }
             }
@@ -268,21 +282,10 @@ impl Shell {
     /// Parks a signal that no decision can answer.
     async fn give_up(&mut self, signal: &Recorded, reason: &str) -> Result<(), Error> {
         let payload = contracts::encode(&signal.event);
-        self.park(stream::TRADING, signal.sequence, &signal.subject, &payload, reason).await?;
+        let (sequence, subject) = (signal.sequence, &signal.subject);
+        give_up(&self.context, stream::TRADING, sequence, subject, &payload, reason).await?;
         self.machine.drop_signal(&signal.event.id);
         Ok(())
-    }
-
-    async fn park(
-        &self,
-        stream: &str,
-        sequence: u64,
-        subject: &str,
-        payload: &[u8],
-        reason: &str,
-    ) -> Result<(), AppendError> {
-        count_parked(subject);
-        park(&self.context.tape, SERVICE, stream, sequence, subject, payload, reason).await
     }
 
     fn hear_decide(&mut self, hint: Result<Hint, LogError>) {
@@ -312,6 +315,19 @@ impl Shell {
             None => tracing::warn!("{COMMITTED} passed over: expected a sequence in decimal"),
         }
     }
+}
+
+/// Parks a message, and counts it.
+async fn give_up(
+    context: &Context,
+    stream: &str,
+    sequence: u64,
+    subject: &str,
+    payload: &[u8],
+    reason: &str,
+) -> Result<(), AppendError> {
+    count_parked(subject);
+    park(&context.tape, SERVICE, stream, sequence, subject, payload, reason).await
 }
 
 /// Counts what is parked of a strategy's.

@@ -40,6 +40,13 @@ impl Instant {
         self.events.iter().map(|recorded| recorded.sequence).max().unwrap_or_default()
     }
 
+    /// Sequence of TRADING up to which what came of the instants before it stands; 0 where its source does not say.
+    #[must_use]
+    pub fn trading_sequence(&self) -> u64 {
+        let frames = self.events.iter().filter_map(|recorded| recorded.event.instant);
+        frames.map(|frame| frame.trading_sequence).max().unwrap_or_default()
+    }
+
     /// Puts the events into the order of their numbers. Their source stores the last of them last; one before it that
     /// the tape refused at first may stand behind its successors.
     fn order(&mut self) {
@@ -170,7 +177,7 @@ mod tests {
         let event = Event {
             id: sequence.to_string(),
             event_time: Some(contracts::to_timestamp(event_ns)),
-            instant: frame.map(|(position, size)| Frame { position, size }),
+            instant: frame.map(|(position, size)| Frame { position, size, ..Frame::default() }),
             body: Some(Body::Bar(Bar::default())),
             ..Event::default()
         };

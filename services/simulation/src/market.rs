@@ -209,7 +209,7 @@ fn restate(instant: &mut Instant, splits: &BTreeMap<String, i64>) {
 fn number(instant: &mut Instant) {
     let size = u32::try_from(instant.events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(&mut instant.events) {
-        event.instant = Some(Frame { position, size });
+        event.instant = Some(Frame { position, size, ..Frame::default() });
     }
 }
 

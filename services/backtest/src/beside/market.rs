@@ -36,7 +36,7 @@ pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
     events.extend(last.iter().map(|one| session(one, SessionPhase::Opened)));
     let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(&mut events) {
-        event.instant = Some(Instant { position, size });
+        event.instant = Some(Instant { position, size, ..Instant::default() });
     }
     events
 }

@@ -2,9 +2,10 @@
 
 use contracts::v1::event::Body;
 
-/// Whether a decision knows of an event of TRADING by the read models alone: a fill, a control event and whatever else
-/// changes an account. Not so what it takes from the tape: what everything is worth, what becomes of an order short of a
-/// fill, signals and decisions; nor what the monitor measured, which no decision looks at.
+/// Whether a decision knows of an event of TRADING by the read models alone: a control event, an entry, a correction and
+/// whatever else changes an account for another reason than a trade. Not so what it takes from the tape: what everything is
+/// worth, what becomes of orders, their fills, signals and decisions; nor what the monitor measured, which no decision looks
+/// at.
 #[must_use]
 pub fn is_read(body: &Body) -> bool {
     !matches!(
@@ -27,5 +28,6 @@ pub fn is_read(body: &Body) -> bool {
             | Body::OrderSuspended(_)
             | Body::OrderTriggered(_)
             | Body::OrderTrailed(_)
+            | Body::Fill(_)
     )
 }

@@ -21,6 +21,9 @@ impl Shell {
         instant: &Instant,
         market: &mut dyn Consumer,
     ) -> Result<bool, Error> {
+        // Another instance may have sent what was approved in the instants before; without it this one would match the
+        // bars of the instant against too few orders.
+        self.machine.learn(instant.trading_sequence());
         self.catch_up().await?;
         self.follow_others()?;
         self.machine.begin(instant);

@@ -164,12 +164,13 @@ impl Script {
     /// Publishes an instant.
     pub async fn publish(&self, event_ns: i64, bodies: Vec<Body>) {
         let size = u32::try_from(bodies.len()).unwrap();
+        let trading_sequence = self.tape.state(stream::TRADING).await.unwrap().last_sequence;
         for (position, body) in (0u32..).zip(bodies) {
             let event = Event {
                 id: event_id(&event_ns.to_string(), "market", position),
                 event_time: Some(to_timestamp(event_ns)),
                 source: "script".into(),
-                instant: self.framed.then_some(Instant { position, size }),
+                instant: self.framed.then_some(Instant { position, size, trading_sequence }),
                 body: Some(body),
                 ..Event::default()
             };

@@ -160,7 +160,7 @@ impl Barrier {
         plan: Plan,
         stall: &mut Stall,
     ) -> Result<Option<(Vec<u64>, u64)>, ClockError> {
-        let publication = publisher.publish(plan, instant.ns);
+        let publication = publisher.publish(plan, instant.ns, self.trading.sequence);
         tokio::pin!(publication);
         loop {
             tokio::select! {

@@ -109,9 +109,18 @@ impl Publisher {
         plan
     }
 
-    /// Appends what a plan holds; answers the sequence of every event and how many were new.
-    pub(super) async fn publish(&self, plan: Plan, ns: i64) -> Result<(Vec<u64>, u64), ClockError> {
-        let Plan { appends, mut sequences } = plan;
+    /// Appends what a plan holds, behind what TRADING says up to `trading`; answers the sequence of every event and how
+    /// many were new.
+    pub(super) async fn publish(
+        &self,
+        plan: Plan,
+        ns: i64,
+        trading: u64,
+    ) -> Result<(Vec<u64>, u64), ClockError> {
+        let Plan { mut appends, mut sequences } = plan;
+        for (_, append) in &mut appends {
+            append.event.instant.iter_mut().for_each(|frame| frame.trading_sequence = trading);
+        }
         let mut new = 0;
         let mut rest = appends.as_slice();
         while !rest.is_empty() {

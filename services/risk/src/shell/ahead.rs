@@ -1,16 +1,23 @@
 //! What is read of the read model before it is needed, so that a decision does not wait for the answer.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 
-use runtime::AsOf;
+use runtime::{AsOf, ReadError};
 
 use crate::machine::Wanted;
+use crate::read_model::Snapshot;
+
+/// A snapshot that is being read.
+type Reading = Pin<Box<dyn Future<Output = Result<Snapshot, ReadError>> + Send>>;
 
 /// What was read ahead, and how far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ahead {
     /// Checkpoint heard when the book was last asked for: for each it is asked for once, whatever the answer.
     asked_at: u64,
+    /// The book that was asked for.
+    reading: Option<Reading>,
     /// Signals that were asked for.
     signals: HashSet<String>,
     /// Those of them that had been decided.
@@ -20,11 +27,24 @@ pub(super) struct Ahead {
 impl Ahead {
     /// Whether to ask for the book, wanted at `wanted` or past it, now that the read model has reached `committed`.
     pub fn may_read(&mut self, wanted: u64, committed: u64) -> bool {
-        let may = committed >= wanted && committed > self.asked_at;
+        let may = self.reading.is_none() && committed >= wanted && committed > self.asked_at;
         if may {
             self.asked_at = committed;
         }
         may
+    }
+
+    /// Takes the question for the book, which [`Ahead::read`] answers.
+    pub fn begin(&mut self, reading: Reading) {
+        self.reading = Some(reading);
+    }
+
+    /// The book that was asked for; pending where none was. Cancel-safe.
+    pub async fn read(&mut self) -> Result<Snapshot, ReadError> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let snapshot = reading.await;
+        self.reading = None;
+        snapshot
     }
 
     /// Whether to ask which of the signals `undecided` have been decided: there is one that was not asked for.

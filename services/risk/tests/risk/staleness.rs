@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use contracts::v1::Intent;
+use contracts::v1::{Intent, Side};
 use event_log::EventLog as _;
 use runtime::{ClockMode, HealthState};
 
@@ -115,10 +115,32 @@ async fn a_snapshot_serves_until_something_comes_that_the_read_model_has_to_hold
     assert_eq!(snapshots_of(&world, "beta", [now + 5]).await, 1);
     let decisions = world.decisions().await;
     assert_eq!(decisions.last().map(|(_, decision)| decision.rule.as_str()), Some("halted"));
-    // More than 24 events make a book that is read again between two decisions.
+    // More than 48 events make a book that is read again between two decisions.
     world.limit(u64::MAX);
-    assert_eq!(snapshots_of(&world, "alpha", now + 6..now + 76).await, 2);
+    assert_eq!(snapshots_of(&world, "alpha", now + 6..now + 76).await, 1);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_fill_is_known_before_the_read_model_holds_it() {
+    for mode in [ClockMode::Wall, ClockMode::Tape] {
+        let world = World::new(mode, limits(1_000_000, E9)).await;
+        let now = if mode == ClockMode::Wall { runtime::now_ns() } else { T0 };
+        world.instant(now, &["SPY"]).await;
+        let running = world.start();
+        world.health_is(HealthState::Ready).await;
+        world.limit(world.trading().await);
+        for (subject, event) in events::filled("bought", "SPY", Side::Buy, now) {
+            world.put_under(subject, event).await;
+        }
+        let market = world.market().await;
+        world.put(events::signal("alpha", "SPY", now, Intent::Exit, market)).await;
+        let decisions = world.decided(2).await;
+        running.stop().await;
+        let input = &decisions[1].1.inputs[0];
+        assert_eq!((input.strategy_position_e9, input.strategy_reserved_e9), (100 * E9, 0), "{mode:?}");
+        assert_eq!(decisions[1].1.orders.len(), 1, "{mode:?}: {}", decisions[1].1.rule);
+    }
 }
 
 #[tokio::test]

@@ -57,7 +57,12 @@ fn recorded(sequence: u64, event_ns: i64, instant: Option<Frame>, body: Body) ->
 
 fn instant(sequence: u64, event_ns: i64, body: Body, framed: bool) -> Instant {
     let mut instants = Instants::new(ClockMode::Tape);
-    instants.push(recorded(sequence, event_ns, framed.then_some(Frame { position: 0, size: 1 }), body));
+    instants.push(recorded(
+        sequence,
+        event_ns,
+        framed.then_some(Frame { position: 0, size: 1, ..Frame::default() }),
+        body,
+    ));
     instants.next_complete().unwrap()
 }
 
