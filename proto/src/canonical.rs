@@ -6,12 +6,13 @@
 //! the same hash. A duplicate id is an error, never collapsed, but for signals: a strategy outside may send one again,
 //! or under the id of another strategy's. Risk parks what is such, and it does not count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use prost::Message as _;
 
 use crate::chain_id::is_foreign;
 use crate::from_timestamp;
+use crate::id::id_digest;
 use crate::v1::Event;
 use crate::v1::event::Body;
 
@@ -89,15 +90,15 @@ pub fn chain_key(event: &Event) -> Option<ChainKey> {
 #[derive(Debug, Default)]
 pub struct ChainHash {
     entries: Entries,
-    /// Ids of the signals.
-    signals: BTreeSet<String>,
+    /// Digests of the signals' ids, which stand in the entries.
+    signals: HashSet<u128>,
 }
 
 impl ChainHash {
     /// Adds an event; one that does not count is passed over.
     pub fn add(&mut self, event: &Event) {
         if let Some(Body::Signal(signal)) = &event.body
-            && (is_foreign(event, &signal.strategy) || !self.signals.insert(event.id.clone()))
+            && (is_foreign(event, &signal.strategy) || !self.signals.insert(id_digest(&event.id)))
         {
             return;
         }

@@ -71,6 +71,14 @@ pub fn order_of_client(client_order_id: &str) -> Option<(&str, u32)> {
     (order_id.len() == 24 && hex).then_some((order_id, revision))
 }
 
+/// First half of the hash of an id: what tells it from all others where very many are kept.
+#[must_use]
+pub fn id_digest(id: &str) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+    u128::from_le_bytes(bytes)
+}
+
 /// Longest input of an id that is gathered without allocating.
 const GATHERED_MAX: usize = 256;
 

@@ -8,6 +8,7 @@
 //! Deliberately absent: any I/O, any clock, any decision, and any other crate of this workspace.
 
 mod admission;
+mod basis;
 mod canonical;
 pub mod chain_id;
 mod codec;
@@ -20,13 +21,14 @@ mod json;
 mod wkt;
 
 pub use admission::{SCHEMA_VERSION, SIGNAL_BYTES_MAX, admit, admit_size, is_signal};
+pub use basis::basis_of;
 pub use canonical::{
     ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key, encode_counted, frame,
 };
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
 pub use id::{
     EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id,
-    client_order_id_of, event_id, order_id, order_of_client, signal_id,
+    client_order_id_of, event_id, id_digest, order_id, order_of_client, signal_id,
 };
 pub use json::JsonError;
 pub use order::order_of;

@@ -48,8 +48,8 @@ use std::collections::{BTreeMap, VecDeque};
 use contracts::v1::{Event, RiskTally};
 use serde::{Deserialize, Serialize};
 
-pub use account::{AccountConfig, AccountState, Halt, Mark};
-pub use approvals::{APPROVALS_NS, Approval, Rate, decided_ns, gathered_ns};
+pub use account::{AccountConfig, AccountState, Halt, Mark, kill_state};
+pub use approvals::{APPROVALS_NS, Approval, Rate, decided_ns};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
 pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep, is_cancel_due};

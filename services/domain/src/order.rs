@@ -266,7 +266,8 @@ impl OrderState {
     }
 
     /// Whether it only reduces a position, under the present terms and under those that are being asked for.
-    fn only_reduces(&self) -> bool {
+    #[must_use]
+    pub fn only_reduces(&self) -> bool {
         self.spec.reducing && self.replace.as_ref().is_none_or(|replace| replace.reducing)
     }
 
@@ -314,6 +315,20 @@ impl OrderState {
         let limit = self.spec.limit_price_e9.unwrap_or_default().max(asked);
         let stop = self.spec.stop_price_e9.unwrap_or_default();
         Amount::notional(Price(self.reference_price.0.max(limit).max(stop)), self.reserved_shares())
+    }
+
+    /// The same with the sign of the side. What only reduces counts at its reference price, and not at all while it only
+    /// waits for a price.
+    #[must_use]
+    pub fn reserved_net(&self) -> Amount {
+        if self.is_protective() {
+            return Amount::ZERO;
+        }
+        if self.only_reduces() {
+            return Amount::notional(self.reference_price, self.reserved_signed());
+        }
+        let value = self.reserved_value();
+        if self.spec.side() == Side::Sell { -value } else { value }
     }
 }
 

@@ -9,6 +9,7 @@ mod stretch;
 
 pub use costs::{StatedCosts, costs};
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -17,7 +18,7 @@ use contracts::v1::{
 };
 
 use crate::bar::Timeframe;
-use crate::money::Amount;
+use crate::money::{Amount, Quantity};
 use crate::strategy::{ParameterError, kinds, resolve};
 use ranges::VALUES_MAX;
 
@@ -315,9 +316,12 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
 fn check_values(kind: &str, range: &BacktestRange) -> Result<(), Invalid> {
     let kind = kinds().iter().find(|known| known.name == kind);
     let spec = kind.and_then(|kind| kind.parameters.iter().find(|spec| spec.name == range.parameter));
-    for (place, value) in range.values.iter().enumerate() {
+    let mut known = BTreeSet::new();
+    for value in &range.values {
         let stated = || format!("{}={value}", range.parameter);
-        if range.values[..place].contains(value) {
+        // A number is one value, however it is written: 5 and 05.
+        let one = value.parse::<Quantity>().map_or_else(|_| value.clone(), |number| number.to_string());
+        if !known.insert(one) {
             return invalid("ranges", stated(), "each value once");
         }
         if let Some(spec) = spec.filter(|spec| !spec.value.allows(value)) {
@@ -459,6 +463,7 @@ mod tests {
             ),
             ("fast", ["0", "5"], "ranges \"fast=0\": expected a whole number from 1 to 9999"),
             ("fast", ["5", "5"], "ranges \"fast=5\": expected each value once"),
+            ("fast", ["5", "05"], "ranges \"fast=05\": expected each value once"),
         ] {
             let values = values.map(str::to_owned).to_vec();
             let range = BacktestRange { values, ..range(parameter) };

@@ -29,6 +29,7 @@ pub mod monitor;
 mod replace;
 mod rule;
 mod scope_usage;
+mod session;
 mod signal;
 mod usage;
 mod view;
@@ -42,8 +43,9 @@ pub use known::is_read;
 pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
 pub use scope_usage::{ScopeUsage, scope_usage};
+pub use session::SessionAnswer;
 pub use usage::{Usage, usage};
-pub use view::{session_accepts, session_unknown, view};
+pub use view::view;
 
 /// What a strategy may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +180,7 @@ fn orders(
         Standing::Closing | Standing::Shadow | Standing::Active => {}
     }
     let (mut running, mut guards) = (kernel::Running::default(), guard::Guards::default());
-    let shares = signal::shares_e9(signal, view)?;
+    let shares = signal::within_caps(signal::shares_e9(signal, view)?, signal, view);
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
         running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
     }

@@ -59,6 +59,8 @@ pub struct WalkForward<Measured> {
     pub trades: Vec<Trade>,
     /// Runs in all.
     pub runs: usize,
+    /// Why the first of those could not be made that could not.
+    pub refusal: Option<Error>,
 }
 
 /// Windows that the data do not hold.
@@ -124,7 +126,8 @@ pub fn walk_forward<Measured: Send>(
     };
     let sessions: Vec<Session> =
         session_range(config.calendar, data).map_err(Error::from)?.iter().filter(inside).copied().collect();
-    let mut result = WalkForward { folds: Vec::new(), equity: Vec::new(), trades: Vec::new(), runs: 0 };
+    let mut result =
+        WalkForward { folds: Vec::new(), equity: Vec::new(), trades: Vec::new(), runs: 0, refusal: None };
     let mut cash = config.account.cash;
     for (first, start, end) in windows(sessions.len(), folds)? {
         let bounds = |from: usize, to: usize| (sessions[from], sessions[to - 1]);
@@ -134,6 +137,8 @@ pub fn walk_forward<Measured: Send>(
         let trials = sweep(&within(config, learn, until(start), config.account.cash), data, search)?;
         result.runs += trials.len();
         let refused = trials.iter().filter(|trial| trial.measured.is_err()).count();
+        let first_refusal = || trials.iter().find_map(|trial| trial.measured.as_ref().err().cloned());
+        result.refusal = result.refusal.or_else(first_refusal);
         let chosen = best(&trials);
         let mut fold = Fold {
             in_sample: learn,

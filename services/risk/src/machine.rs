@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{chain_id, from_timestamp, stream};
+use contracts::{basis_of, chain_id, from_timestamp, stream};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk;
@@ -343,8 +343,7 @@ impl Machine {
             let reason = "field `event_time`: missing or out of range";
             return Err(Box::new(Unanswerable { event: recorded.event, reason }));
         }
-        let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
-        let market = market.map_or(0, |basis| basis.sequence);
+        let market = basis_of(event, stream::MARKET).unwrap_or_default();
         let strategy = strategy_of(event);
         let count = self.counts.entry(strategy.to_owned()).or_default();
         let flood = (*count >= WAITING_MAX)

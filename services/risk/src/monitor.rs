@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use contracts::v1::event::Body;
 use contracts::v1::{AccountMarked, AlertRaised, Event};
-use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use contracts::{Subject, basis_of, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::{AccountState, Book, FoldError, Prices, mark};
 use domain::calendar::Calendar;
 use domain::risk::monitor;
@@ -241,8 +241,7 @@ impl Monitor {
         if !traded && !due {
             return Ok(());
         }
-        let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
-        self.read_market(market.map_or(0, |basis| basis.sequence)).await?;
+        self.read_market(basis_of(event, stream::MARKET).unwrap_or_default()).await?;
         self.measure(&Cause::of(event), event_ns, mark, Prices::default()).await
     }
 

@@ -165,6 +165,10 @@ impl Machine {
         let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
         let prices = self.pricing.prices();
         let account = &self.fallback_account;
+        let signal_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or(now_ns);
+        // A price's age records the moment. Where no symbol has one, it is the signal's.
+        let is_priced = signal.legs.iter().any(|leg| prices.get(&leg.symbol).is_some());
+        let now_ns = if self.mode == ClockMode::Tape || is_priced { now_ns } else { signal_ns };
         let mut view = risk::view(book, prices, self.calendar, signal, now_ns, account);
         if planted::is(Bug::HaltIgnoredOnRestart) && self.started_behind > 0 {
             view.inputs.iter_mut().for_each(|input| input.halted = false);
@@ -175,7 +179,6 @@ impl Machine {
             return Some(Outcome::Park { signal: recorded.clone(), reason });
         }
         let decision = answer(&recorded.event.id, signal, &view);
-        let signal_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or(now_ns);
         let decided_ns = decided_at(self.mode, signal, signal_ns, now_ns);
         outgoing(recorded, decision, decided_ns, basis).map(Outcome::Decided)
     }

@@ -2,8 +2,8 @@
 //!
 //! A snapshot is used only when its checkpoint is at or past the last event before the signal that the read model has
 //! to hold ([`crate::machine`]). So the tail holds what came after that event: signals apart, everything from the oldest
-//! signal without a decision on, marks and what became of orders short of a fill, and this service's own decisions. As
-//! soon as nothing waits, the next such event empties it.
+//! signal without a decision on, marks, what became of orders with their fills, and decisions. As soon as nothing waits,
+//! the next such event empties it, and a newer snapshot takes out what it holds; under the wall clock at any time.
 
 use std::collections::{BTreeMap, HashMap};
 

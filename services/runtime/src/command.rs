@@ -17,7 +17,7 @@ use contracts::v1::{
     Audit, Event, OrderCancelRequested, OrderSpec, ProjectionRequested, ProjectionTask, TradingHalted,
     TradingResumed,
 };
-use contracts::{Subject, event_id, to_timestamp};
+use contracts::{Subject, event_id, stream_of, to_timestamp};
 use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
 
 use crate::clock::now_ns;
@@ -155,6 +155,10 @@ async fn third_tokens(tape: &Tape, filter: &str) -> Result<Vec<String>, LogError
     Ok(third.collect())
 }
 
+/// What is said of a key under which something else was asked before.
+const KEY_USED: &str =
+    "its Idempotency-Key was used for something else; nothing was changed; ask again under another key";
+
 /// Appends a control event and its audit.
 pub async fn control(
     tape: &Tape,
@@ -168,8 +172,20 @@ pub async fn control(
     let Some(subject) = Subject::for_event(&event, None) else {
         return Err(AppendError::Refused(format!("{action} is no control event")));
     };
-    tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+    say_once(tape, subject, event).await?;
     audit(tape, caller, action, target, detail).await
+}
+
+/// Appends what a command says. Where the caller's key made an event before, that one has to say the same: whoever is
+/// told that it is done must not be told so of another command.
+async fn say_once(tape: &Tape, subject: Subject, event: Event) -> Result<(), AppendError> {
+    let (stream, body) = (stream_of(subject.as_str()), event.body.clone());
+    let appended = tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+    let Some(stream) = stream.filter(|_| appended.duplicate) else { return Ok(()) };
+    match tape.get(stream, appended.sequence).await? {
+        Some(stored) if stored.event.body != body => Err(AppendError::Refused(KEY_USED.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn event(caller: &Caller, action: &str, body: Body) -> Event {

@@ -145,14 +145,17 @@ impl Heartbeats {
         let started_ns = now_ns();
         let mut count: u32 = 0;
         loop {
+            // Whoever has not said so yet stops as well: nothing comes after these.
+            let stopping = shutdown.is_cancelled();
             for (service, statement) in health.all() {
                 let now = now_ns();
+                let state = if stopping { HealthState::Stopping } else { statement.state };
                 let beat = Heartbeat {
                     service: service.clone(),
                     instance: self.instance.clone(),
                     version: self.version.clone(),
                     started_at: Some(to_timestamp(started_ns)),
-                    state: statement.state.name().to_owned(),
+                    state: state.name().to_owned(),
                     detail: statement.detail,
                     breakers: health.breakers(&service),
                 };
@@ -170,7 +173,7 @@ impl Heartbeats {
                 }
             }
             count = count.wrapping_add(1);
-            if shutdown.is_cancelled() {
+            if stopping {
                 return;
             }
             tokio::select! {
@@ -183,6 +186,9 @@ impl Heartbeats {
 
 #[cfg(test)]
 mod tests {
+    use contracts::stream::LOGS;
+    use event_log::{EventLog as _, MemoryLog};
+
     use super::*;
 
     #[derive(Debug)]
@@ -223,5 +229,33 @@ mod tests {
         let all = health.all();
         assert_eq!(all["ingest"].state, HealthState::Starting);
         assert_eq!(all["ingest"].detail, format!("reading the tape; {words}"));
+    }
+
+    #[tokio::test]
+    async fn the_last_heartbeat_of_a_service_says_that_it_stops_whatever_it_said_itself() {
+        let log = MemoryLog::new();
+        let health = Health::default();
+        health.set("risk", HealthState::Ready, "");
+        let beats = Heartbeats {
+            instance: "one".to_owned(),
+            version: "0".to_owned(),
+            every: Duration::from_secs(3_600),
+        };
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(beats.run(Arc::new(log.clone()), health, shutdown.clone()));
+        let last = async || {
+            let last = log.last(LOGS, "log.risk.heartbeat").await.unwrap();
+            match last.and_then(|last| last.event.body) {
+                Some(Body::Heartbeat(beat)) => beat.state,
+                _ => String::new(),
+            }
+        };
+        while last().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(last().await, "ready");
+        shutdown.cancel();
+        running.await.unwrap();
+        assert_eq!(last().await, "stopping");
     }
 }

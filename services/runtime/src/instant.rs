@@ -40,10 +40,12 @@ impl Instant {
         self.events.iter().map(|recorded| recorded.sequence).max().unwrap_or_default()
     }
 
-    /// Sequence of TRADING up to which what came of the instants before it stands; 0 where its source does not say.
+    /// Sequence of TRADING up to which what came of the instants before it stands; 0 where its source does not say, and
+    /// where it is no whole instant of a source.
     #[must_use]
     pub fn trading_sequence(&self) -> u64 {
-        let frames = self.events.iter().filter_map(|recorded| recorded.event.instant);
+        let numbered = self.events.iter().filter(|_| self.framed);
+        let frames = numbered.filter_map(|recorded| recorded.event.instant);
         frames.map(|frame| frame.trading_sequence).max().unwrap_or_default()
     }
 
@@ -259,5 +261,16 @@ mod tests {
     fn the_wall_clock_takes_each_event_by_itself() {
         let events = [(1, 10, Some((0, 2))), (2, 10, Some((1, 2)))];
         check(ClockMode::Wall, &events, &[(10, false, &[1]), (10, false, &[2])]);
+    }
+
+    #[test]
+    fn only_a_numbered_instant_says_how_far_trading_had_come() {
+        for (mode, expected) in [(ClockMode::Tape, 7), (ClockMode::Wall, 0)] {
+            let mut instants = Instants::new(mode);
+            let mut event = bar(1, 10, Some((0, 1)));
+            event.event.instant.iter_mut().for_each(|frame| frame.trading_sequence = 7);
+            instants.push(event);
+            assert_eq!(instants.next_complete().unwrap().trading_sequence(), expected, "{mode:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Accounts: cash and what became of it, limits and costs, halts, the last mark.
 
 use contracts::to_timestamp;
-use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits, TradingState};
+use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits, TradingHalted, TradingKilled, TradingState};
 use serde::{Deserialize, Serialize};
 
 use super::{FoldError, Traded};
@@ -33,6 +33,43 @@ pub struct Halt {
     pub since_ns: i64,
     /// Halted where strategies send nothing at all; otherwise they may reduce.
     pub state: TradingState,
+}
+
+/// What a kill switch lets strategies send: nothing while it closes positions, otherwise they may reduce.
+#[must_use]
+pub fn kill_state(flatten: bool) -> TradingState {
+    if flatten { TradingState::Halted } else { TradingState::ReduceOnly }
+}
+
+impl Halt {
+    /// What was said to stop, of whatever scope.
+    #[must_use]
+    pub fn of(halt: &TradingHalted, since_ns: i64) -> Self {
+        let (actor, reason, state) = (halt.actor.clone(), halt.reason.clone(), halt.state());
+        Self { actor, reason, since_ns, state }
+    }
+
+    /// The stop that a kill switch is.
+    #[must_use]
+    pub fn of_kill(kill: &TradingKilled, since_ns: i64) -> Self {
+        let (actor, reason, state) = (kill.actor.clone(), kill.reason.clone(), kill_state(kill.flatten));
+        Self { actor, reason, since_ns, state }
+    }
+
+    /// Whether it goes on where `asked` is said of its scope, because that lets more pass. What is as strict takes its
+    /// place.
+    #[must_use]
+    pub fn outlasts(&self, asked: TradingState) -> bool {
+        self.state == TradingState::Halted && asked != TradingState::Halted
+    }
+
+    /// What is said of it where it outlasts what was asked; before it comes what is stopped.
+    #[must_use]
+    pub fn stays(&self) -> String {
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        let by = if self.actor.is_empty() { String::new() } else { format!(" (by {})", self.actor) };
+        format!("stays halted{reason}{by}; asked for reduce-only")
+    }
 }
 
 /// The last valuation of an account.

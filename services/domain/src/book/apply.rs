@@ -1,22 +1,15 @@
 //! One event into the book. Every branch works out its new rows first and stores them last, so that an
 //! error leaves the book as it was.
 
-use contracts::chain_id::is_foreign;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, PositionsFate, RiskDecision, Side,
-    StrategyDisabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, RiskDecision, Side,
 };
 
 use super::restate::Correction;
-use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PendingSignal};
-use super::{PositionKey, PositionState, Stopping, StrategyState, Warmth};
+use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PositionKey, PositionState};
 use crate::money::{Amount, Price, Quantity};
 use crate::order::{GroupStage, OrderState, Replacement, signed};
-
-/// Signals without a decision from which on one that is parked for its id is not kept: it would wait for ever, and every
-/// copy of the book holds it.
-const PENDING_MANY: usize = 256;
 
 impl Book {
     pub(super) fn fold(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
@@ -24,78 +17,33 @@ impl Book {
         let event_ns = event_ns.ok_or_else(|| FoldError::field("event_time", "missing or out of range"))?;
         let body = event.body.as_ref().ok_or_else(|| FoldError::field("body", "missing"))?;
         match body {
-            Body::Signal(signal) => {
-                let mut changes = Changes::default();
-                // An operator is no strategy.
-                if signal.strategy != contracts::MANUAL {
-                    let mut strategy = self.strategy_row(&signal.strategy);
-                    strategy.last_signal_ns = Some(event_ns);
-                    changes = self.store_strategy(strategy, event_ns);
-                }
-                // One under another strategy's id is parked, and takes the place of none that will be decided.
-                let crowded = self.pending.len() >= PENDING_MANY || self.pending.contains_key(&event.id);
-                if !crowded || !is_foreign(event, &signal.strategy) {
-                    let pending = PendingSignal { sequence, event: event.clone() };
-                    self.pending.insert(event.id.clone(), pending.into());
-                }
-                Ok(Changes { signals: vec![event.id.clone()], ..changes })
-            }
+            Body::Signal(signal) => Ok(self.signalled(signal, sequence, event, event_ns)),
             Body::RiskDecision(decision) => self.decided(decision, event, event_ns),
             Body::OrderSubmitted(submitted) => {
                 let spec = submitted.order.as_ref();
                 let spec = spec.ok_or_else(|| FoldError::field("order_submitted.order", "missing"))?;
                 self.order_event(&spec.order_id, Some((spec, event)), sequence, event_ns, body)
             }
-            Body::OrderAccepted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderRejected(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderCancelRequested(order) => {
-                self.order_event(&order.order_id, None, sequence, event_ns, body)
+            Body::OrderAccepted(_)
+            | Body::OrderRejected(_)
+            | Body::OrderCancelRequested(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderCancelRejected(_)
+            | Body::OrderReplaceRequested(_)
+            | Body::OrderReplaced(_)
+            | Body::OrderReplaceRejected(_)
+            | Body::OrderExpired(_)
+            | Body::OrderSuspended(_)
+            | Body::OrderAdjusted(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+            | Body::OrderUnresolved(_) => {
+                let order_id = contracts::order_of(body).unwrap_or_default();
+                self.order_event(order_id, None, sequence, event_ns, body)
             }
-            Body::OrderCancelled(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderCancelRejected(order) => {
-                self.order_event(&order.order_id, None, sequence, event_ns, body)
-            }
-            Body::OrderReplaceRequested(order) => {
-                self.order_event(&order.order_id, None, sequence, event_ns, body)
-            }
-            Body::OrderReplaced(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderReplaceRejected(order) => {
-                self.order_event(&order.order_id, None, sequence, event_ns, body)
-            }
-            Body::OrderExpired(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderSuspended(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderAdjusted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderTriggered(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderTrailed(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderUnresolved(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::Fill(fill) => self.filled(fill, sequence, event_ns, body),
-            Body::FillCorrected(event) => {
-                let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
-                let (before, after) = (
-                    (
-                        Quantity(event.quantity_before_e9),
-                        Price(event.price_before_e9),
-                        amount(&event.commission_before),
-                    ),
-                    (Quantity(event.quantity_e9), Price(event.price_e9), amount(&event.commission)),
-                );
-                let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
-                let (order_id, side, stated) =
-                    (event.order_id.as_str(), event.side(), event.position.as_ref());
-                let correction = Correction { order_id, key, side, before, after, stated };
-                self.restated(&correction, sequence, event_ns, body)
-            }
-            Body::FillBusted(event) => {
-                let price = Price(event.price_e9);
-                let before =
-                    (Quantity(event.quantity_e9), price, Amount::from_wire(event.commission.as_ref()));
-                let after = (Quantity::ZERO, price, Amount::ZERO);
-                let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
-                let (order_id, side, stated) =
-                    (event.order_id.as_str(), event.side(), event.position.as_ref());
-                let correction = Correction { order_id, key, side, before, after, stated };
-                self.restated(&correction, sequence, event_ns, body)
-            }
+            Body::FillCorrected(fill) => self.restated(&Correction::of(fill), sequence, event_ns, body),
+            Body::FillBusted(fill) => self.restated(&Correction::void(fill), sequence, event_ns, body),
             Body::GroupHandled(handled) => self.handled(handled, event, event_ns),
             Body::PositionTransferred(moved) => self.transferred(moved, event_ns),
             Body::AccountMarked(mark) => Ok(self.marked(mark, event_ns)),
@@ -106,10 +54,7 @@ impl Book {
             Body::TradingHalted(halt) if !halt.strategy.is_empty() => {
                 Ok(self.strategy_halted(halt, event_ns))
             }
-            Body::TradingHalted(halt) => {
-                let (actor, reason, state) = (halt.actor.clone(), halt.reason.clone(), halt.state());
-                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns, state })))
-            }
+            Body::TradingHalted(halt) => Ok(self.halted(&halt.account, Halt::of(halt, event_ns))),
             Body::TradingResumed(resume) => {
                 let changes = self.resumed(resume);
                 if !resume.strategy.is_empty() {
@@ -124,36 +69,10 @@ impl Book {
             // The monitor's: what it measured is in the read model, no decision looks at it.
             Body::AlertRaised(_) | Body::RiskMeasured(_) => Ok(Changes::default()),
             Body::StrategyRegistered(registered) => Ok(self.registered(registered, event_ns)),
-            Body::StrategyEnabled(enabled) => {
-                let mut strategy = self.strategy_row(&enabled.strategy);
-                strategy.enabled = true;
-                strategy.mode = enabled.mode();
-                // In shadow mode it manages nothing: what was said of its positions goes on.
-                let goes_on = enabled.mode() == StrategyMode::Shadow;
-                strategy.stopping = strategy.stopping.take().filter(|stop| goes_on && !stop.done);
-                Ok(self.store_strategy(strategy, event_ns))
-            }
-            Body::StrategyDisabled(disabled) => {
-                let mut strategy = self.strategy_row(&disabled.strategy);
-                strategy.enabled = false;
-                // A stop that says nothing of the positions takes back nothing of what is under way.
-                let under_way = strategy.stopping.take().filter(|stop| !stop.done);
-                strategy.stopping = stopping(disabled, &event.id, event_ns).or(under_way);
-                Ok(self.store_strategy(strategy, event_ns))
-            }
-            Body::StrategyRemoved(removed) => {
-                let mut strategy = self.strategy_row(&removed.strategy);
-                (strategy.registered, strategy.enabled) = (false, false);
-                // Registered again under its name, it has to be enabled again.
-                strategy.mode = StrategyMode::Unspecified;
-                Ok(self.store_strategy(strategy, event_ns))
-            }
-            Body::StrategyWarmed(warmed) => {
-                let mut strategy = self.strategy_row(&warmed.strategy);
-                let (market_sequence, bars) = (warmed.market_sequence, warmed.bars);
-                strategy.warmed = Some(Warmth { market_sequence, bars });
-                Ok(self.store_strategy(strategy, event_ns))
-            }
+            Body::StrategyEnabled(enabled) => Ok(self.enabled(enabled, event_ns)),
+            Body::StrategyDisabled(disabled) => Ok(self.disabled(disabled, &event.id, event_ns)),
+            Body::StrategyRemoved(removed) => Ok(self.removed(removed, event_ns)),
+            Body::StrategyWarmed(warmed) => Ok(self.warmed(warmed, event_ns)),
             Body::BrokerReconciled(reconciled) => Ok(self.reconciled(reconciled, event_ns)),
             // What a reconciliation did are events of their own; these state it, and who may trade with real money.
             Body::BrokerAttached(_)
@@ -190,32 +109,6 @@ impl Book {
     pub(super) fn store_position(&mut self, position: PositionState, changes: &mut Changes) {
         changes.positions.push(position.key.clone());
         self.positions.insert(position.key.clone(), position);
-    }
-
-    pub(super) fn strategy_row(&self, strategy: &str) -> StrategyState {
-        self.strategies.get(strategy).cloned().unwrap_or_else(|| StrategyState::new(strategy))
-    }
-
-    pub(super) fn store_strategy(&mut self, mut strategy: StrategyState, event_ns: i64) -> Changes {
-        strategy.updated_ns = event_ns;
-        let name = strategy.strategy.clone();
-        self.strategies.insert(name.clone(), strategy);
-        Changes { strategies: vec![name], ..Changes::default() }
-    }
-
-    fn registered(&mut self, event: &StrategyRegistered, event_ns: i64) -> Changes {
-        let mut strategy = self.strategy_row(&event.strategy);
-        strategy.registered = true;
-        strategy.kind.clone_from(&event.kind);
-        strategy.parameters.clone_from(&event.parameters);
-        strategy.symbols.clone_from(&event.symbols);
-        strategy.timeframe.clone_from(&event.timeframe);
-        strategy.subjects.clone_from(&event.subjects);
-        strategy.consumer.clone_from(&event.consumer);
-        strategy.sizing = event.sizing;
-        strategy.account.clone_from(&event.account);
-        strategy.group_policy = event.group_policy();
-        self.store_strategy(strategy, event_ns)
     }
 
     fn configured(&mut self, event: &AccountConfigured) -> Changes {
@@ -443,19 +336,6 @@ impl Book {
 /// nothing to close until it has: it owes the difference.
 fn awaits(exit: &OrderSpec, entry: &OrderSpec) -> Quantity {
     Quantity(exit.quantity_e9.saturating_sub(entry.quantity_e9).min(0))
-}
-
-/// How a strategy was stopped, where the event says what becomes of its positions.
-fn stopping(event: &StrategyDisabled, event_id: &str, at_ns: i64) -> Option<Stopping> {
-    let fate = event.positions();
-    (fate != PositionsFate::Unspecified).then(|| Stopping {
-        event_id: event_id.to_owned(),
-        fate: fate.into(),
-        hand_over_to: event.hand_over_to.clone(),
-        at_ns,
-        done: fate == PositionsFate::Keep,
-        open: String::new(),
-    })
 }
 
 /// What an order must state before anything may be counted on it.

@@ -41,8 +41,7 @@ pub struct Rate {
 
 /// The moment in market time that a decision's inputs were gathered at, UTC nanoseconds to the millisecond of a price's
 /// age; `None` where no symbol had a price.
-#[must_use]
-pub fn gathered_ns(inputs: &[RiskInput]) -> Option<i64> {
+fn gathered_ns(inputs: &[RiskInput]) -> Option<i64> {
     inputs.iter().find_map(|input| {
         let price_ns = input.price_time.as_ref().and_then(from_timestamp)?;
         Some(price_ns.saturating_add(input.price_age_ms.saturating_mul(1_000_000)))

@@ -174,6 +174,21 @@ impl Book {
         self.halt.iter().chain(own)
     }
 
+    /// What stops exactly this scope until it is resumed, a kill switch included: a strategy on an account or on all; where
+    /// none is named, an account or all of them.
+    #[must_use]
+    pub fn own_halt(&self, account: &str, strategy: &str) -> Option<Halt> {
+        match (account, strategy) {
+            ("", "") => self.halt.clone(),
+            (account, "") => self.account(account)?.halt.clone(),
+            _ => {
+                let tally = self.tally(account, strategy)?;
+                let since = tally.halted_since.as_ref().and_then(contracts::from_timestamp);
+                Some(Halt::of(tally.halt.as_ref()?, since.unwrap_or_default()))
+            }
+        }
+    }
+
     /// Whether new exposure is stopped on `account`, by its own halt or by the halt of all.
     #[must_use]
     pub fn is_halted(&self, account: &str) -> bool {

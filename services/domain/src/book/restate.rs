@@ -8,7 +8,7 @@
 //! lieu stay what was paid.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, EntryKind, Event, PositionStated, Side};
+use contracts::v1::{AccountEntry, EntryKind, Event, FillBusted, FillCorrected, PositionStated, Side};
 
 use super::{Book, Changes, FoldError, Lots, PositionKey, PositionState};
 use crate::money::{Amount, Price, Quantity};
@@ -168,6 +168,35 @@ pub(super) struct Correction<'event> {
     pub before: (Quantity, Price, Amount),
     pub after: (Quantity, Price, Amount),
     pub stated: Option<&'event PositionStated>,
+}
+
+impl<'event> Correction<'event> {
+    /// An execution that is known better now.
+    pub fn of(event: &'event FillCorrected) -> Self {
+        let before = Amount::from_wire(event.commission_before.as_ref());
+        let after = Amount::from_wire(event.commission.as_ref());
+        Self {
+            order_id: &event.order_id,
+            key: PositionKey::new(&event.account, &event.strategy, &event.symbol),
+            side: event.side(),
+            before: (Quantity(event.quantity_before_e9), Price(event.price_before_e9), before),
+            after: (Quantity(event.quantity_e9), Price(event.price_e9), after),
+            stated: event.position.as_ref(),
+        }
+    }
+
+    /// An execution that never was.
+    pub fn void(event: &'event FillBusted) -> Self {
+        let (price, commission) = (Price(event.price_e9), Amount::from_wire(event.commission.as_ref()));
+        Self {
+            order_id: &event.order_id,
+            key: PositionKey::new(&event.account, &event.strategy, &event.symbol),
+            side: event.side(),
+            before: (Quantity(event.quantity_e9), price, commission),
+            after: (Quantity::ZERO, price, Amount::ZERO),
+            stated: event.position.as_ref(),
+        }
+    }
 }
 
 impl Book {

@@ -1,7 +1,17 @@
 //! Strategies as TRADING knows them, and signals that wait for risk.
 
-use contracts::v1::{Event, GroupPolicy, Parameter, PositionsFate, Sizing, StrategyMode};
+use contracts::chain_id::is_foreign;
+use contracts::v1::{
+    Event, GroupPolicy, Parameter, PositionsFate, Signal, Sizing, StrategyDisabled, StrategyEnabled,
+    StrategyMode, StrategyRegistered, StrategyRemoved, StrategyWarmed,
+};
 use serde::{Deserialize, Serialize};
+
+use super::{Book, Changes};
+
+/// Signals without a decision from which on one that is parked for its id is not kept: it would wait for ever, and every
+/// copy of the book holds it.
+const PENDING_MANY: usize = 256;
 
 /// What history a strategy had seen when it began to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,4 +138,102 @@ pub struct PendingSignal {
     pub sequence: u64,
     /// The signal's event.
     pub event: Event,
+}
+
+impl Book {
+    pub(super) fn strategy_row(&self, strategy: &str) -> StrategyState {
+        self.strategies.get(strategy).cloned().unwrap_or_else(|| StrategyState::new(strategy))
+    }
+
+    pub(super) fn store_strategy(&mut self, mut strategy: StrategyState, event_ns: i64) -> Changes {
+        strategy.updated_ns = event_ns;
+        let name = strategy.strategy.clone();
+        self.strategies.insert(name.clone(), strategy);
+        Changes { strategies: vec![name], ..Changes::default() }
+    }
+
+    pub(super) fn signalled(
+        &mut self,
+        signal: &Signal,
+        sequence: u64,
+        event: &Event,
+        event_ns: i64,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        // An operator is no strategy.
+        if signal.strategy != contracts::MANUAL {
+            let mut strategy = self.strategy_row(&signal.strategy);
+            strategy.last_signal_ns = Some(event_ns);
+            changes = self.store_strategy(strategy, event_ns);
+        }
+        // One under another strategy's id is parked, and takes the place of none that will be decided.
+        let crowded = self.pending.len() >= PENDING_MANY || self.pending.contains_key(&event.id);
+        if !crowded || !is_foreign(event, &signal.strategy) {
+            let pending = PendingSignal { sequence, event: event.clone() };
+            self.pending.insert(event.id.clone(), pending.into());
+        }
+        Changes { signals: vec![event.id.clone()], ..changes }
+    }
+
+    pub(super) fn registered(&mut self, event: &StrategyRegistered, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        strategy.registered = true;
+        strategy.kind.clone_from(&event.kind);
+        strategy.parameters.clone_from(&event.parameters);
+        strategy.symbols.clone_from(&event.symbols);
+        strategy.timeframe.clone_from(&event.timeframe);
+        strategy.subjects.clone_from(&event.subjects);
+        strategy.consumer.clone_from(&event.consumer);
+        strategy.sizing = event.sizing;
+        strategy.account.clone_from(&event.account);
+        strategy.group_policy = event.group_policy();
+        self.store_strategy(strategy, event_ns)
+    }
+
+    pub(super) fn enabled(&mut self, event: &StrategyEnabled, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        strategy.enabled = true;
+        strategy.mode = event.mode();
+        // In shadow mode it manages nothing: what was said of its positions goes on.
+        let goes_on = event.mode() == StrategyMode::Shadow;
+        strategy.stopping = strategy.stopping.take().filter(|stop| goes_on && !stop.done);
+        self.store_strategy(strategy, event_ns)
+    }
+
+    pub(super) fn disabled(&mut self, event: &StrategyDisabled, event_id: &str, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        strategy.enabled = false;
+        // A stop that says nothing of the positions takes back nothing of what is under way.
+        let under_way = strategy.stopping.take().filter(|stop| !stop.done);
+        strategy.stopping = stopping(event, event_id, event_ns).or(under_way);
+        self.store_strategy(strategy, event_ns)
+    }
+
+    pub(super) fn removed(&mut self, event: &StrategyRemoved, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        (strategy.registered, strategy.enabled) = (false, false);
+        // Registered again under its name, it has to be enabled again.
+        strategy.mode = StrategyMode::Unspecified;
+        self.store_strategy(strategy, event_ns)
+    }
+
+    pub(super) fn warmed(&mut self, event: &StrategyWarmed, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        let (market_sequence, bars) = (event.market_sequence, event.bars);
+        strategy.warmed = Some(Warmth { market_sequence, bars });
+        self.store_strategy(strategy, event_ns)
+    }
+}
+
+/// How a strategy was stopped, where the event says what becomes of its positions.
+fn stopping(event: &StrategyDisabled, event_id: &str, at_ns: i64) -> Option<Stopping> {
+    let fate = event.positions();
+    (fate != PositionsFate::Unspecified).then(|| Stopping {
+        event_id: event_id.to_owned(),
+        fate: fate.into(),
+        hand_over_to: event.hand_over_to.clone(),
+        at_ns,
+        done: fate == PositionsFate::Keep,
+        open: String::new(),
+    })
 }

@@ -2,7 +2,10 @@
 //! the broker's refusals, breakers that tripped, kill switches.
 //!
 //! A trade begins when a position leaves zero and closes when it is back or turns; its result is what the
-//! position realised, fees paid and dividends included. Deliberately absent: what follows from any of it.
+//! position realised, fees paid and dividends included.
+//!
+//! What stops a scope is the strictest of what was said of it and not resumed, with its own author, reason and time: one
+//! that lets more pass changes nothing. Deliberately absent: what follows from any of it.
 
 use contracts::to_timestamp;
 use contracts::v1::{
@@ -10,7 +13,7 @@ use contracts::v1::{
     TradingKilled, TradingResumed, TradingState,
 };
 
-use super::{Book, Changes, Halt, PositionState};
+use super::{Book, Changes, Halt, PositionState, kill_state};
 use crate::money::{Amount, Quantity};
 
 /// Closed trades of which a strategy's win rate is measured.
@@ -206,14 +209,30 @@ impl Book {
         changes
     }
 
+    /// Stops an account, or all of them.
+    pub(super) fn halted(&mut self, account: &str, halt: Halt) -> Changes {
+        if self.is_outlasted(account, "", halt.state) {
+            return Changes::default();
+        }
+        self.set_halt(account, Some(halt))
+    }
+
     /// Stops a strategy on an account, or on all.
     pub(super) fn strategy_halted(&mut self, halt: &TradingHalted, event_ns: i64) -> Changes {
         let mut changes = Changes::default();
+        if self.is_outlasted(&halt.account, &halt.strategy, halt.state()) {
+            return changes;
+        }
         let mut tally = self.tally_row(&halt.account, &halt.strategy);
         tally.halt = Some(halt.clone());
         tally.halted_since = Some(to_timestamp(event_ns));
         self.store_tally(tally, &mut changes);
         changes
+    }
+
+    /// Whether what is in force of exactly this scope goes on where `asked` is said of it.
+    fn is_outlasted(&self, account: &str, strategy: &str, asked: TradingState) -> bool {
+        self.own_halt(account, strategy).is_some_and(|halt| halt.outlasts(asked))
     }
 
     /// Ends what was stopped in exactly this scope, a kill switch included.
@@ -234,17 +253,15 @@ impl Book {
 
     /// Pulls a kill switch: the stop takes effect here, what has to be cancelled and closed follows from it.
     pub(super) fn killed(&mut self, id: &str, kill: &TradingKilled, event_ns: i64) -> Changes {
-        let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
         let mut changes = if kill.strategy.is_empty() {
-            let (actor, reason) = (kill.actor.clone(), kill.reason.clone());
-            self.set_halt(&kill.account, Some(Halt { actor, reason, since_ns: event_ns, state }))
+            self.halted(&kill.account, Halt::of_kill(kill, event_ns))
         } else {
             let halt = TradingHalted {
                 account: kill.account.clone(),
                 actor: kill.actor.clone(),
                 reason: kill.reason.clone(),
                 strategy: kill.strategy.clone(),
-                state: state.into(),
+                state: kill_state(kill.flatten).into(),
             };
             self.strategy_halted(&halt, event_ns)
         };
@@ -258,10 +275,13 @@ impl Book {
             }
         }
         let mut tally = self.tally_row(&kill.account, &kill.strategy);
-        tally.kill = Some(kill.clone());
-        id.clone_into(&mut tally.kill_id);
-        tally.killed_at = Some(to_timestamp(event_ns));
-        self.store_tally(tally, &mut changes);
+        // One that closes positions goes on with it.
+        if kill.flatten || tally.kill.as_ref().is_none_or(|known| !known.flatten) {
+            tally.kill = Some(kill.clone());
+            id.clone_into(&mut tally.kill_id);
+            tally.killed_at = Some(to_timestamp(event_ns));
+            self.store_tally(tally, &mut changes);
+        }
         changes
     }
 }

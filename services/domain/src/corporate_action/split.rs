@@ -6,6 +6,9 @@ use crate::money::{E9, Price, Quantity, Volume, div_half_even};
 /// apart, so nine decimals name at most one of them.
 const MAX_TERM: i128 = 10_000;
 
+/// A split that changes prices by less than this factor is not looked for among them: any night may move as far.
+const SHOWS_FROM: f64 = 1.25;
+
 /// New shares per old share, as a fraction in lowest terms.
 ///
 /// The tape carries the ratio with nine decimals, which a one-for-three split does not have. A value that
@@ -143,4 +146,12 @@ fn lowest_terms(new: i64, old: i64) -> SplitRatio {
         (divisor, rest) = (rest, divisor % rest);
     }
     SplitRatio { new: new / divisor, old: old / divisor }
+}
+
+/// Whether a split of `new` shares for one does not show in a move from `close` to the next session's `open`: that is
+/// less than half of what the split makes, as a ratio.
+#[must_use]
+pub fn lacks_jump(close: f64, open: f64, new: f64) -> bool {
+    let (moved, wanted) = ((close / open).ln(), new.ln());
+    wanted.abs() >= SHOWS_FROM.ln() && moved * wanted.signum() < wanted.abs() / 2.0
 }

@@ -7,6 +7,9 @@ use crate::book::{Book, Lots};
 use crate::money::Quantity;
 use crate::order::{GroupStage, OrderState, OrderStatus};
 
+/// Most characters of a row that are shown.
+const SHOWN_MAX: usize = 160;
+
 /// The first row in which `read` differs from `fold`; both must stand at the same sequence. Orders that have
 /// ended are compared only while something may still have to be done about their group, and then only how they stand: a
 /// book forgets the others.
@@ -74,7 +77,56 @@ fn rows<'book, Row: PartialEq + Debug + 'book>(
         match (read.next(), fold.next()) {
             (None, None) => return None,
             (read, fold) if read == fold => {}
-            (read, fold) => return Some(format!("{kind}: read {read:?}, expected {fold:?}")),
+            (Some(read), Some(fold)) => {
+                return Some(differing(kind, &format!("{read:?}"), &format!("{fold:?}")));
+            }
+            (read, fold) => {
+                let shown =
+                    |row: Option<&Row>| row.map_or("no row".to_owned(), |row| cut(&format!("{row:?}")));
+                return Some(format!("{kind}: read {}, expected {}", shown(read), shown(fold)));
+            }
         }
+    }
+}
+
+/// Two rows as text, each from the first field on in which they differ, and how the row begins.
+fn differing(kind: &str, read: &str, fold: &str) -> String {
+    let same = read.char_indices().zip(fold.chars()).find(|((_, left), right)| left != right);
+    let same = same.map_or(read.len().min(fold.len()), |((at, _), _)| at);
+    let before = read.get(..same).unwrap_or_default();
+    let field = before.rfind(", ").max(before.rfind("{ ")).map_or(0, |place| place + 2);
+    let from = |row: &str| cut(row.get(field..).unwrap_or_default());
+    format!("{kind}: read {}, expected {}, in {}", from(read), from(fold), cut(read))
+}
+
+/// The beginning of a text that may be long.
+fn cut(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN_MAX).collect();
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Row {
+        account: &'static str,
+        cash: i64,
+        lots: Vec<i64>,
+    }
+
+    #[test]
+    fn a_difference_names_the_field_and_stays_short() {
+        let row = |cash, lots: i64| Row { account: "paper", cash, lots: (0..lots).collect() };
+        let (read, fold) = ([row(12, 999)], [row(13, 999)]);
+        let found = rows("account", read.iter(), fold.iter()).unwrap();
+        assert!(found.starts_with("account: read cash: 12, lots: [0, 1"), "{found}");
+        assert!(found.contains(", expected cash: 13, lots: [0, 1"), "{found}");
+        assert!(found.contains(", in Row { account: \"paper\", cash: 12"), "{found}");
+        assert!(found.len() < 4 * SHOWN_MAX, "{found}");
+        let found = rows("account", [row(1, 0)].iter(), [].iter()).unwrap();
+        assert_eq!(found, "account: read Row { account: \"paper\", cash: 1, lots: [] }, expected no row");
+        assert_eq!(rows("account", read.iter(), read.iter()), None);
     }
 }

@@ -142,8 +142,7 @@ impl Check<'_> {
         let others = self.open_orders().filter(|order| {
             order.spec.side == side && !order.is_protective() && !self.is_approved(order.id())
         });
-        let others = others.map(|order| Amount::notional(order.reference_price, order.reserved_signed()));
-        let before = sum([self.held()?.1, sum(others)]);
+        let before = sum([self.held()?.1, sum(others.map(OrderState::reserved_net))]);
         let shares = signed(self.opening.order.spec.side(), self.opening.shares);
         let after = sum([before, Amount::notional(self.opening.price, shares)]);
         // What brings it down may pass even where it stays too high.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
+    AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, PositionStated,
+    RiskDecision, Verdict,
 };
-use contracts::{client_order_id, from_timestamp, stream};
+use contracts::{basis_of, client_order_id, from_timestamp, id_digest, stream};
 
 use super::opening::{Held, beyond};
 use super::scopes::Moment;
@@ -43,6 +44,8 @@ pub(super) struct Followed {
     pub submitted: bool,
     /// Quantity and price of each execution, by the broker's id.
     pub executions: BTreeMap<String, (Quantity, Price)>,
+    /// Its first fill; 0 before it.
+    filled_from: u64,
 }
 
 /// The fold of TRADING that looks at every event. One entry per order, signal and event is kept, about 100
@@ -50,14 +53,17 @@ pub(super) struct Followed {
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     book: Book,
-    /// First half of the hash of each id seen.
+    /// Digests of the ids seen.
     ids: HashSet<u128>,
+    /// Those of the signals that are decided.
     decided: HashSet<u128>,
     pub(super) orders: BTreeMap<String, Followed>,
     /// Client order ids with their orders.
     pub(super) clients: BTreeMap<String, String>,
     /// What is held as the sum of fills and splits.
     held: BTreeMap<PositionKey, Held>,
+    /// The last split of each position.
+    splits: BTreeMap<PositionKey, u64>,
     /// Where halts, kills and breakers began, by account, strategy (empty: all of them) and breaker.
     stopped: BTreeMap<(String, String, i32), u64>,
     /// How far MARKET had been read for the last mark of each account.
@@ -119,7 +125,7 @@ impl Watch {
             say(Invariant::NoEventLost, format!("sequence {sequence} follows, expected {expected}"));
         }
         self.sequence = sequence;
-        if self.stands_once(event) && !self.ids.insert(short(&event.id)) {
+        if self.stands_once(event) && !self.ids.insert(id_digest(&event.id)) {
             say(Invariant::NoEventLost, format!("event {} stands twice", event.id));
         }
         let before = self.look(sequence, event);
@@ -174,14 +180,15 @@ impl Watch {
                     signed(fill.side(), change),
                     &fill.order_id,
                     &fill.execution_id,
-                    Some(now),
+                    (Some(now), fill.position.as_ref()),
                 );
                 Vec::new()
             }
             Some(Body::FillBusted(fill)) => {
                 let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
                 let change = signed(fill.side(), Quantity(-fill.quantity_e9));
-                self.restated(key, change, &fill.order_id, &fill.execution_id, None);
+                let now = (None, fill.position.as_ref());
+                self.restated(key, change, &fill.order_id, &fill.execution_id, now);
                 Vec::new()
             }
             Some(Body::PositionTransferred(moved)) => {
@@ -237,7 +244,7 @@ impl Watch {
 
     fn decision(&mut self, sequence: u64, event: &Event, decision: &RiskDecision) -> Vec<Violation> {
         let mut found = Vec::new();
-        if !self.decided.insert(short(&decision.signal_id)) {
+        if !self.decided.insert(id_digest(&decision.signal_id)) {
             let detail = format!("signal {} is decided twice", decision.signal_id);
             found.push(Violation::new(Invariant::NoOrderTwice, sequence, detail));
         }
@@ -305,6 +312,9 @@ impl Watch {
         let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
         self.shift(key, signed(fill.side(), quantity));
         let order = self.orders.entry(fill.order_id.clone()).or_default();
+        if order.filled_from == 0 {
+            order.filled_from = sequence;
+        }
         let execution = (quantity, Price(fill.price_e9));
         if order.executions.insert(fill.execution_id.clone(), execution).is_none() {
             return Vec::new();
@@ -313,22 +323,26 @@ impl Watch {
         vec![Violation::new(Invariant::FillsAgree, sequence, detail)]
     }
 
-    /// An execution as a correction leaves it; none where it is void. A fraction that a split left in between makes the
-    /// corrected position what its event states.
+    /// An execution as a correction leaves it; none where it is void. Where a split came in between, its shares are in the
+    /// terms before that, and the position is what the event states.
     fn restated(
         &mut self,
         key: PositionKey,
         change: Quantity,
         order_id: &str,
         execution_id: &str,
-        now: Option<(Quantity, Price)>,
+        (now, stated): (Option<(Quantity, Price)>, Option<&PositionStated>),
     ) {
-        self.shift(key, change);
-        let executions = &mut self.orders.entry(order_id.to_owned()).or_default().executions;
+        let order = self.orders.entry(order_id.to_owned()).or_default();
         match now {
-            Some(now) => executions.insert(execution_id.to_owned(), now),
-            None => executions.remove(execution_id),
+            Some(now) => order.executions.insert(execution_id.to_owned(), now),
+            None => order.executions.remove(execution_id),
         };
+        let is_split = self.splits.get(&key).is_some_and(|split| *split > order.filled_from);
+        match stated.filter(|_| is_split) {
+            Some(stated) => self.hold(key, stated.quantity_e9),
+            None => self.shift(key, change),
+        }
     }
 
     fn entry(&mut self, entry: &AccountEntry) {
@@ -338,9 +352,14 @@ impl Watch {
         }
         if entry.kind() == EntryKind::Split {
             let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
-            let (shares, moved) = (i128::from(entry.quantity_after_e9), self.sequence);
-            self.held.insert(key, Held { shares, moved });
+            self.splits.insert(key.clone(), self.sequence);
+            self.hold(key, entry.quantity_after_e9);
         }
+    }
+
+    /// Makes a position so many shares in 1e-9.
+    fn hold(&mut self, key: PositionKey, shares_e9: i64) {
+        self.held.insert(key, Held { shares: i128::from(shares_e9), moved: self.sequence });
     }
 
     /// Adds shares to a position, or takes them away.
@@ -442,16 +461,4 @@ pub fn compare_acknowledged<'id>(
     let lost = acknowledged.iter().find(|told| stored(told.sequence) != Some(told.id.as_str()))?;
     let detail = format!("event {} was acknowledged at {} and is not there", lost.id, lost.sequence);
     Some(Violation::new(Invariant::NoEventLost, lost.sequence, detail))
-}
-
-/// How far the writer of `event` had read a stream.
-fn basis_of(event: &Event, of: &str) -> Option<u64> {
-    let basis = event.basis.iter().find(|basis| basis.stream == of)?;
-    Some(basis.sequence)
-}
-
-fn short(id: &str) -> u128 {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
-    u128::from_le_bytes(bytes)
 }

@@ -50,7 +50,7 @@ impl Unit {
             Self::Correlation => "a correlation from -1 to 1, for example 0.8",
             Self::Count => "a whole number of 0 or more",
             Self::Bars => "a number of bars from 30 to 255",
-            Self::Seconds => "seconds of 0 or more, for example 300",
+            Self::Seconds => "seconds of 0 or more, in whole milliseconds, for example 300",
             Self::Flag => "true or false",
             Self::Symbols => "symbols with commas between, for example GME,AMC",
             Self::Breaker => "a limit more than 0 such as 5, or 5:halt to halt instead of reducing only",
@@ -193,8 +193,12 @@ fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Opti
         count().filter(|bars| bars.is_none_or(|bars| range.contains(&(bars as usize))))
     };
     let flag = || text.map(str::parse::<bool>).transpose().ok();
-    // Milliseconds are what the tape holds.
-    let seconds = || decimal().map(|value| value.map(|value| value / (E9 / 1_000)));
+    // Milliseconds are what the tape holds: a part of one would be another limit than was stated.
+    let millisecond = E9 / 1_000;
+    let seconds = || {
+        let whole = number(text, |value| value >= 0 && value % millisecond == 0);
+        whole.map(|value| value.map(|value| value / millisecond))
+    };
     match field.name {
         "max_order_quantity" => limits.max_order_quantity_e9 = decimal()?,
         "max_order_value" => limits.max_order_value = money()?,
@@ -397,6 +401,8 @@ mod tests {
             ("max_open_orders", "1.5"),
             ("max_correlation", "1.1"),
             ("correlation_bars", "29"),
+            // On the tape it would be 0.
+            ("max_price_age", "0.0001"),
             ("session_only", "yes"),
             ("restricted", "A,,B"),
             // Of letters that have no capital of one byte, others would be made.

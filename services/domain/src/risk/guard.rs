@@ -48,7 +48,7 @@ pub(super) struct Guarded<'leg> {
     pub orders: u32,
     /// Price at which it is valued.
     pub price: Price,
-    /// What the account's own check counted of earlier legs.
+    /// What the account's own check counted of the legs so far.
     pub running: &'leg Running,
 }
 
@@ -365,8 +365,8 @@ impl Set<'_> {
             return Ok(());
         };
         let input = self.leg.input;
-        let opened = Amount::notional(self.leg.price, self.leg.sized.quantity);
-        let used = sum(&[amount(input.reserved_exposure.as_ref()), self.taken.exposure, opened]);
+        // Of the whole signal, whatever the scope: it is the account's money.
+        let used = sum(&[amount(input.reserved_exposure.as_ref()), self.leg.running.exposure()]);
         let policy = self.leg.policy;
         let on_margin = match policy.kind {
             AccountKind::Margin => true,

@@ -10,8 +10,8 @@ mod value;
 
 use contracts::v1::{AccountKind, Intent, OrderType, RiskLimits, Side, SizingKind};
 
-use super::Policy;
 pub use super::deny::Deny;
+use super::{Policy, SessionAnswer};
 use crate::money::{Amount, E9, Price, Quantity};
 use crate::order::signed;
 use crate::sizing;
@@ -78,9 +78,7 @@ pub struct LegInput {
     /// Number of symbols that the strategy trades.
     pub strategy_symbols: u32,
     /// Whether a session takes or queues the order.
-    pub session_accepts: bool,
-    /// The calendar does not know whether one does.
-    pub session_unknown: bool,
+    pub session: SessionAnswer,
     /// New exposure is stopped.
     pub halted: bool,
     /// Equity is below the maintenance margin.
@@ -100,6 +98,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// What the legs so far open, the present one among them.
+    pub(super) fn exposure(&self) -> Amount {
+        self.exposure
+    }
+
     /// What legs of the same signal that only reduce will free.
     pub(super) fn freed(&self) -> Amount {
         self.freed
@@ -236,7 +239,7 @@ impl Leg<'_> {
     }
 
     fn check_reducing(&self) -> Result<(), Deny> {
-        if !self.input.session_unknown {
+        if self.input.session != SessionAnswer::Unknown {
             self.check_session()?;
         }
         match &self.policy.limits {
@@ -385,10 +388,10 @@ impl Leg<'_> {
     }
 
     fn check_session(&self) -> Result<(), Deny> {
-        match (self.input.session_accepts, self.input.session_unknown) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Deny::NoCalendar),
-            (false, false) => Err(Deny::MarketClosed),
+        match self.input.session {
+            SessionAnswer::Accepts => Ok(()),
+            SessionAnswer::Closed => Err(Deny::MarketClosed),
+            SessionAnswer::Unknown => Err(Deny::NoCalendar),
         }
     }
 
@@ -423,7 +426,8 @@ impl Leg<'_> {
             return Err(Deny::NoEquity { equity });
         }
         let start = equity.checked_sub(pnl).ok_or(Deny::Overflow)?;
-        let most = most_of(start, limits.max_daily_loss_fraction_e9);
+        // Whoever began the day below nothing and is above it now has lost nothing.
+        let most = most_of(start.max(Amount::ZERO), limits.max_daily_loss_fraction_e9);
         // At the limit it is reached: a limit of 0 allows nothing.
         if -pnl >= most { Err(Deny::DailyLoss { pnl, most }) } else { Ok(equity) }
     }

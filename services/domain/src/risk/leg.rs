@@ -3,10 +3,10 @@
 use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, SignalLeg, TimeInForce};
 use contracts::{child_order_id, order_id};
 
-use super::RiskView;
 use super::guard::{Guarded, Guards, denial};
 use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg, worst_price};
 use super::rule::{Checked, Denial, Rule, deny};
+use super::{RiskView, SessionAnswer};
 use crate::money::{Amount, Price, Quantity};
 use crate::order::signed;
 use crate::sizing::{self, Measured};
@@ -46,8 +46,7 @@ pub(super) fn numbers(input: &RiskInput) -> LegInput {
         reserved_exposure: amount(&input.reserved_exposure).unwrap_or_default(),
         day_pnl: amount(&input.day_pnl),
         strategy_symbols: input.strategy_symbols,
-        session_accepts: input.session_accepts,
-        session_unknown: input.session_unknown,
+        session: SessionAnswer::recorded(input),
         halted: input.halted,
         margin_called: input.margin_called,
         symbol_halted: input.symbol_halt.is_some(),

@@ -38,9 +38,8 @@ pub(super) struct Measure<'book> {
     pub signal: &'book Signal,
     /// Whether it is an operator's.
     pub manual: bool,
+    /// As the inputs state it, so that whoever counts from the records counts alike.
     pub now_ns: i64,
-    /// The same as the inputs state it, to the millisecond, so that whoever counts from the records counts alike.
-    pub decided_ns: i64,
 }
 
 impl Measure<'_> {
@@ -109,8 +108,8 @@ impl Measure<'_> {
     fn limit(&self, set: &LimitSet, symbol: &str, side: Side, replaced: Option<&OrderState>) -> LimitInput {
         let scope = &set.scope;
         let rate = {
-            let day_ns = self.calendar.start_of(self.calendar.date_of(self.decided_ns));
-            self.book.rate(self.account, scope, self.decided_ns, day_ns)
+            let day_ns = self.calendar.start_of(self.calendar.date_of(self.now_ns));
+            self.book.rate(self.account, scope, self.now_ns, day_ns)
         };
         let mut input = LimitInput {
             scope: Some(scope.to_wire()),
@@ -137,7 +136,7 @@ impl Measure<'_> {
             if order.is_protective() || (shares.0 > 0) != (side == Side::Buy) {
                 continue;
             }
-            net.0 = net.0.saturating_add(Amount::notional(order.reference_price, shares).0);
+            net.0 = net.0.saturating_add(order.reserved_net().0);
             if order.spec.symbol == symbol {
                 input.reserved_e9 = input.reserved_e9.saturating_add(shares.0);
             }
@@ -162,10 +161,11 @@ impl Measure<'_> {
         (Some(since), Some(session.close_ns.saturating_sub(self.now_ns) / MILLISECOND))
     }
 
-    /// Shares of each symbol that the account holds or is about to hold, where that is not nothing.
+    /// Shares of each symbol that the account holds or is about to hold, where that is not nothing. What an order only
+    /// closes is held until it has: its limit may never be reached.
     fn coming<'of>(&'of self, without: Option<&'of OrderState>) -> BTreeMap<&'of str, Quantity> {
         let mut coming = held(self.book, self.account, &Scope::default());
-        for order in self.open_orders(without).filter(|order| !order.is_protective()) {
+        for order in self.open_orders(without).filter(|order| !order.only_reduces()) {
             let sum = coming.entry(order.spec.symbol.as_str()).or_default();
             sum.0 = sum.0.saturating_add(order.reserved_signed().0);
         }
@@ -177,10 +177,18 @@ impl Measure<'_> {
     fn correlation(&self, symbol: &str, side: Side, bars: u32) -> CorrelationInput {
         let history = self.prices.history();
         let mut worst = CorrelationInput::default();
-        for (other, quantity) in self.coming(None).into_iter().filter(|(other, _)| *other != symbol) {
+        // What is held counts as it is, too: an order that turns it over may never fill.
+        let held = held(self.book, self.account, &Scope::default());
+        let mut bets: BTreeSet<(&str, bool)> = BTreeSet::new();
+        for (other, quantity) in held.into_iter().chain(self.coming(None)) {
+            if other != symbol && quantity != Quantity::ZERO {
+                bets.insert((other, quantity > Quantity::ZERO));
+            }
+        }
+        for (other, is_long) in bets {
             let returns = history.returns(&[symbol, other], bars as usize);
             let [own, others] = returns.as_slice() else { continue };
-            let same_bet = (quantity.0 > 0) == (side == Side::Buy);
+            let same_bet = is_long == (side == Side::Buy);
             let measured = correlation(own, others).filter(|_| own.len() >= RETURNS_MIN);
             let bars = u32::try_from(own.len()).unwrap_or(u32::MAX);
             let Some(value) = measured else {

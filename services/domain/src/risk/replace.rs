@@ -184,14 +184,19 @@ pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, 
         }
         _ => {}
     }
-    // Exits are orders until cancelled, for the shares of their entry, and how many an amount buys is known with the fill.
+    // Exits are orders until cancelled, for the shares of their entry, and how many an amount buys is known with the fill. Parts
+    // of a share work for the day alone: a broker would refuse the exits once the entry has filled.
+    let is_whole = leg.quantity_e9.is_none_or(|quantity| Quantity(quantity).whole() == Quantity(quantity));
     let exits =
         [("take_profit_price_e9", leg.take_profit_price_e9), ("stop_loss_price_e9", leg.stop_loss_price_e9)];
     for (field, price) in exits {
-        if let (Some(price), Some(_)) = (price, leg.notional_e9) {
-            let expected = "none beside an amount, because exits close a number of shares";
-            return Err((field, Price(price).to_string(), expected));
-        }
+        let Some(price) = price else { continue };
+        let expected = match leg.notional_e9 {
+            Some(_) => "none beside an amount, because exits close a number of shares",
+            None if !is_whole => "none beside parts of a share, because exits work until cancelled",
+            None => continue,
+        };
+        return Err((field, Price(price).to_string(), expected));
     }
     Ok(())
 }

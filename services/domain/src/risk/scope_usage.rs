@@ -123,7 +123,7 @@ impl Sums {
         let exposed = exposure(&held, prices, Some(row));
         let mut sums = Self {
             gross: exposed.and_then(|(gross, _)| gross.checked_add(reserved)),
-            net: exposed.map(|(_, net)| net.abs()),
+            net: exposed.map(|(_, net)| worst_net(net, open())),
             open_orders: u32::try_from(open().count()).unwrap_or(u32::MAX),
             rate: book.rate(account, scope, now_ns, day_ns),
             ..Self::default()
@@ -180,6 +180,17 @@ impl Sums {
         };
         rows.into_iter().filter_map(usage).collect()
     }
+}
+
+/// The net exposure, without its sign, with the open orders of the side that makes it larger.
+fn worst_net<'book>(net: Amount, open: impl Iterator<Item = &'book OrderState>) -> Amount {
+    let (mut buys, mut sells) = (net, net);
+    for order in open {
+        let value = order.reserved_net();
+        let sum = if value > Amount::ZERO { &mut buys } else { &mut sells };
+        sum.0 = sum.0.saturating_add(value.0);
+    }
+    net.abs().max(buys.abs()).max(sells.abs())
 }
 
 /// By symbol the price and the position with the open orders of the side that makes it larger.

@@ -1,12 +1,14 @@
 //! A signal by itself: whether any rule could judge it, and how its legs share the size.
 
-use contracts::v1::{Intent, OrderType, Signal, SignalLeg, SizingKind, TimeInForce};
+use contracts::v1::{Intent, OrderType, Signal, SignalLeg, Sizing, SizingKind, TimeInForce};
 
+use super::kernel::worst_price;
 use super::rule::{Checked, Rule, deny};
 use super::{RiskView, leg, replace};
 use crate::matching::{Terms, check_terms};
 use crate::money::{E9, Price, Quantity};
 use crate::order::words;
+use crate::sizing;
 
 /// Refuses a signal that no rule could judge.
 pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
@@ -180,6 +182,46 @@ pub(super) fn shares_e9(signal: &Signal, view: &RiskView) -> Checked<Vec<i64>> {
     let total: i128 = weights.iter().copied().map(i128::from).sum();
     let share = |weight: i64| i64::try_from(i128::from(weight) * i128::from(E9) / total.max(1)).unwrap_or(0);
     Ok(weights.into_iter().map(share).collect())
+}
+
+/// The shares, all brought down together where a cap would cut one leg alone: what the legs are to each other, a hedge ratio
+/// or equal risk, stays.
+pub(super) fn within_caps(shares: Vec<i64>, signal: &Signal, view: &RiskView) -> Vec<i64> {
+    let Some(sizing) = view.policy.sizing.filter(|sizing| has_ratio(sizing, signal)) else { return shares };
+    let free = Sizing { position_cap_e9: 0, leg_cap_e9: 0, ..sizing };
+    let mut left_e9 = i128::from(E9);
+    for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
+        let numbers = leg::numbers(input);
+        let Some(equity) = numbers.equity.filter(|_| is_sized(leg)) else { continue };
+        let price = worst_price(&numbers, &leg::terms(leg, *share_e9));
+        let scope = |cap_e9: Option<i64>| sizing::Scope {
+            share_e9: *share_e9,
+            cap_e9,
+            symbols: numbers.strategy_symbols,
+            measured: numbers.measured,
+        };
+        let wanted = sizing::shares_in(&free, scope(None), equity, price);
+        let capped = sizing::shares_in(&sizing, scope(view.policy.position_cap_e9), equity, price);
+        // What cannot be sized is denied by its leg, with the reason.
+        if let (Ok(wanted), Ok(capped)) = (wanted, capped)
+            && capped < wanted
+        {
+            left_e9 = left_e9.min(i128::from(capped.0) * i128::from(E9) / i128::from(wanted.0));
+        }
+    }
+    let part = |share: i64| i64::try_from(i128::from(share) * left_e9 / i128::from(E9)).unwrap_or(share);
+    shares.into_iter().map(part).collect()
+}
+
+/// Whether the sizing says how large the leg is.
+fn is_sized(leg: &SignalLeg) -> bool {
+    matches!(leg.intent(), Intent::EnterLong | Intent::EnterShort) && leg.quantity_e9.is_none()
+}
+
+/// Whether the sizes of several legs are meant to be something to each other.
+fn has_ratio(sizing: &Sizing, signal: &Signal) -> bool {
+    let weighted = signal.legs.iter().any(|leg| is_sized(leg) && leg.weight_e9 != 0);
+    signal.legs.len() > 1 && (weighted || sizing.kind() == SizingKind::RiskParity)
 }
 
 /// Each leg's share by risk parity; `None` where it does not apply.

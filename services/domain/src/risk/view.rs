@@ -3,15 +3,14 @@
 use contracts::to_timestamp;
 use contracts::v1::{
     AccountKind, GroupPolicy, Intent, RiskInput, Side, Signal, SignalLeg, SizingKind, StrategyMode,
-    TimeInForce,
 };
 
 use super::kernel::side_of;
 use super::leg::{numbers, terms};
 use super::measure::{Measure, found};
-use super::{Policy, RiskView, Standing, replace};
-use crate::book::{Book, Prices, Reserved, StrategyState, gathered_ns};
-use crate::calendar::{Calendar, OutOfRange};
+use super::{Policy, RiskView, SessionAnswer, Standing, replace};
+use crate::book::{Book, Prices, Reserved, StrategyState};
+use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
 use crate::strategy::position_cap_e9;
@@ -31,6 +30,7 @@ pub fn view(
     now_ns: i64,
     fallback_account: &str,
 ) -> RiskView {
+    let now_ns = as_recorded(prices, signal, now_ns);
     let strategy = book.strategy(&signal.strategy);
     let manual = signal.strategy == contracts::MANUAL && strategy.is_none_or(|known| !known.registered);
     let account = if manual && signal.account.is_empty() {
@@ -50,8 +50,7 @@ pub fn view(
         let mut input = input(book, prices, signal, account, (leg, replaced), now_ns);
         input.leg = index;
         input.limits_version = config.map_or(0, |config| config.version);
-        input.session_accepts = session_accepts(calendar, leg.time_in_force(), now_ns);
-        input.session_unknown = session_unknown(calendar, leg.time_in_force(), now_ns);
+        SessionAnswer::of(calendar, leg.time_in_force(), now_ns).record(&mut input);
         let sizing = strategy.and_then(|strategy| strategy.sizing).unwrap_or_default();
         if sizing.kind() == SizingKind::EqualWeight {
             // One that names none trades every symbol that has a price.
@@ -62,8 +61,7 @@ pub fn view(
         input
     });
     let mut inputs: Vec<RiskInput> = inputs.collect();
-    let decided_ns = gathered_ns(&inputs).unwrap_or(now_ns);
-    Measure { book, prices, calendar, account, signal, manual, now_ns, decided_ns }.add(&mut inputs);
+    Measure { book, prices, calendar, account, signal, manual, now_ns }.add(&mut inputs);
     let cap = strategy.map(|strategy| position_cap_e9(&strategy.kind, &strategy.parameters));
     let policy = Policy {
         standing: if manual { Standing::Active } else { standing(strategy) },
@@ -81,30 +79,12 @@ pub fn view(
     RiskView { account: account.to_owned(), policy, inputs }
 }
 
-/// Whether the regular session takes an order now or queues it for the next one. An order that
-/// must trade at once needs an open market; all others can be queued, as long as the calendar knows a next
-/// session.
-#[must_use]
-pub fn session_accepts(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> bool {
-    is_taken(calendar, time_in_force, now_ns).unwrap_or(false)
-}
-
-/// Whether the calendar ends before it could say so. Not known is not closed: what only reduces passes, and its broker
-/// says whether it takes the order.
-#[must_use]
-pub fn session_unknown(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> bool {
-    is_taken(calendar, time_in_force, now_ns).is_err()
-}
-
-fn is_taken(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> Result<bool, OutOfRange> {
-    match time_in_force {
-        TimeInForce::Unspecified
-        | TimeInForce::Day
-        | TimeInForce::Gtc
-        | TimeInForce::Opg
-        | TimeInForce::Cls => calendar.current_or_next(now_ns).map(|_| true),
-        TimeInForce::Ioc | TimeInForce::Fok => calendar.is_open(now_ns),
-    }
+/// `now_ns` as the inputs tell it, by the age of the first leg's price in whole milliseconds. Every time is counted from
+/// there: whoever derives the decision again, or counts from it, has no finer one.
+fn as_recorded(prices: &Prices, signal: &Signal, now_ns: i64) -> i64 {
+    let priced = signal.legs.iter().find_map(|leg| prices.get(&leg.symbol));
+    let beyond = |time_ns: i64| now_ns.saturating_sub(time_ns).rem_euclid(NANOS_PER_MILLISECOND);
+    priced.map_or(now_ns, |known| now_ns.saturating_sub(beyond(known.time_ns)))
 }
 
 fn standing(strategy: Option<&StrategyState>) -> Standing {

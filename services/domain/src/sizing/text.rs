@@ -9,7 +9,7 @@ use crate::money::{E9, Price, Quantity};
 pub const EXPECTED: &str = "fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:AMOUNT, equal_weight or \
     equal_weight:SHARE_OF_EQUITY, atr:SHARE_OF_EQUITY, volatility:YEARLY_SHARE, half_kelly or half_kelly:MOST, \
     risk_parity:SHARE_OF_EQUITY, more than 0, a share of equity at most 10; then, with commas between, cap=SHARE, \
-    leg_cap=SHARE, lot=SHARES, tick=PRICE, multiple=NUMBER (of atr), bars=COUNT";
+    leg_cap=SHARE, lot=SHARES, tick=PRICE, multiple=NUMBER (of atr), bars=COUNT, each once";
 
 const KINDS: [(&str, SizingKind); 8] = [
     ("fixed", SizingKind::Fixed),
@@ -39,8 +39,13 @@ pub fn parse(text: &str) -> Option<Sizing> {
         return None;
     }
     let mut sizing = Sizing { kind: kind.into(), value_e9, ..Sizing::default() };
+    let mut known = Vec::new();
     for part in parts {
         let (name, value) = part.split_once('=')?;
+        if known.contains(&name.trim()) {
+            return None;
+        }
+        known.push(name.trim());
         let bars = matches!(kind, SizingKind::Atr | SizingKind::Volatility | SizingKind::RiskParity);
         match name.trim() {
             "cap" => sizing.position_cap_e9 = positive(value)?,
@@ -116,6 +121,7 @@ mod tests {
             "fixed:1,lot=0",
             "volatility:0.1,bars=5",
             "fixed:1,what=2",
+            "fixed:10,lot=5,lot=3",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -5,7 +5,7 @@ use contracts::v1;
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{CorporateAction, Effect, InvalidAction, SplitQuantity, SplitRatio};
-use domain::corporate_action::{adjust_as_of, dividend_cash};
+use domain::corporate_action::{adjust_as_of, dividend_cash, lacks_jump};
 use domain::money::{Amount, E9, Price, Quantity, Volume, div_half_even};
 use proptest::prelude::*;
 
@@ -248,4 +248,19 @@ fn recorded_splits_are_smoothed_away() {
     let distance = (restated.close.0 - ratio.adjust_price(raw.close).unwrap().0).abs();
     assert!(distance <= 4, "rounded four times instead of once");
     assert_eq!(restated.volume.0, raw.volume.0 * 112);
+}
+
+#[test]
+fn a_split_lacks_its_jump_where_prices_move_less_than_half_of_it() {
+    for (close, open, new, lacks) in [
+        (645.57, 92.70, 7.0, false),
+        (645.57, 640.0, 7.0, true),
+        (10.0, 99.0, 0.1, false),
+        (10.0, 9.9, 0.1, true),
+        // The other way round is no split either.
+        (100.0, 200.0, 2.0, true),
+        (100.0, 100.0, 1.05, false),
+    ] {
+        assert_eq!(lacks_jump(close, open, new), lacks, "{close} to {open}, {new} for 1");
+    }
 }

@@ -4,8 +4,10 @@ use contracts::to_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, QualityFinding, Severity};
 use domain::bar::Bar;
-use domain::book::{HALT, KnownFinding, RESUMPTION};
+use domain::book::{HALT, KnownFinding, RESUMPTION, decided_ns};
+use domain::calendar::Calendar;
 use domain::money::Volume;
+use domain::risk::view;
 
 use crate::scopes::{OTHER, World, buy, exit, leg, signal};
 use crate::support::{SYMBOL, price};
@@ -85,4 +87,23 @@ fn a_resumption_or_a_bar_of_trades_that_begins_later_ends_a_halt() {
     world.denies(&buy(), "symbol_halted");
     world.bars(&[(SYMBOL, &[50.0])]);
     world.passes(&buy());
+}
+
+#[test]
+fn what_is_counted_in_time_is_derived_again_whatever_part_of_a_millisecond_it_was_decided_in() {
+    let mut world = World::new();
+    world.of_account(&[("clean_data", "60"), ("close_buffer", "60")]);
+    // A vendor's word and the decision are each a part of a millisecond behind the bar.
+    world.now_ns += 5 * SECOND + 300_000;
+    world.hear(HALT, Severity::Warning, 1);
+    for part in [0, 1, 100_000, 699_999, 700_000] {
+        world.now_ns += part;
+        let signal = signal(vec![leg(OTHER, Intent::EnterLong), leg(SYMBOL, Intent::EnterLong)]);
+        let recorded = world.decide(&signal);
+        let again_ns = decided_ns(&recorded, 0);
+        let again = view(&world.book, &world.prices, Calendar::xnys(), &signal, again_ns, "");
+        assert_eq!(again.inputs, recorded.inputs, "{part} ns later");
+        let input = &recorded.inputs[1];
+        assert!(input.symbol_halt.is_some() && input.until_close_ms.is_some());
+    }
 }

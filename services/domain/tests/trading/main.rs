@@ -11,6 +11,7 @@ mod matching;
 mod matching_types;
 mod matching_within;
 mod new_terms;
+mod open_orders;
 mod order;
 mod order_groups;
 mod order_reports;

@@ -1,7 +1,7 @@
 //! Sizes that are measured: ATR, volatility, half of Kelly's share, equal risk; caps, lots and ticks.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Intent, OrderType, Side, SignalLeg, StrategyRegistered};
+use contracts::v1::{Intent, OrderType, Side, Signal, SignalLeg, StrategyRegistered};
 use domain::money::Quantity;
 use domain::sizing;
 
@@ -138,6 +138,31 @@ fn equal_risk_gives_the_calmer_leg_more() {
     let hedged = signal(vec![weight(SYMBOL, "1"), weight(OTHER, "0.5")]);
     let orders = world.passes(&hedged).orders;
     assert_eq!((orders[0].quantity_e9, orders[1].quantity_e9), (shares("399").0, shares("499").0));
+}
+
+#[test]
+fn a_cap_keeps_what_the_legs_are_to_each_other() {
+    let weight = |symbol: &str, weight: &str| SignalLeg {
+        weight_e9: shares(weight).0,
+        ..leg(symbol, Intent::EnterLong)
+    };
+    let sizes = |world: &World, signal: &Signal| -> Vec<i64> {
+        world.passes(signal).orders.iter().map(|order| order.quantity_e9).collect()
+    };
+    // 20,000 and 10,000 of equity, of which a leg may be 10,000: then the other one is 5,000.
+    let hedged = signal(vec![weight(SYMBOL, "1"), weight(OTHER, "0.5")]);
+    let world = sized("fraction:0.3,leg_cap=0.1");
+    assert_eq!(sizes(&world, &hedged), [shares("200").0, shares("250").0]);
+    assert_eq!(sizes(&sized("fraction:0.3,cap=0.1"), &hedged), [shares("200").0, shares("250").0]);
+    // Legs without weights are capped one by one.
+    let plain = signal(vec![leg(SYMBOL, Intent::EnterLong), leg(OTHER, Intent::EnterLong)]);
+    assert_eq!(sizes(&world, &plain), [shares("200").0, shares("500").0]);
+    // Equal risk is what the legs are to each other.
+    let mut world = sized("risk_parity:0.3,leg_cap=0.1");
+    world.bars(&[(SYMBOL, &swings(50.0, 0.01, 61)), (OTHER, &swings(20.0, 0.02, 61))]);
+    let [calm, wild] = sizes(&world, &plain)[..] else { panic!("two legs") };
+    assert_eq!(calm, shares("200").0);
+    assert!((shares("248").0..=shares("252").0).contains(&wild), "{wild}");
 }
 
 #[test]

@@ -314,6 +314,12 @@ fn parts_of_a_share_are_refused_with_the_reason() {
         let reason = format!("quantity is 1.5, expected a whole number of shares, because {because}");
         assert_eq!((denied.rule.as_str(), denied.reason), (rule, reason));
     }
+    // Exits work until cancelled.
+    let exits = SignalLeg { stop_loss_price_e9: Some(price("40").0), ..leg(Intent::Buy, Some("1.5")) };
+    let denied = decide_manual(&book, exits);
+    let reason =
+        "stop loss price is 40, expected none beside parts of a share, because exits work until cancelled";
+    assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("invalid_signal", reason));
     // Nor does a whole number leave a short position of parts behind.
     let half = OrderSpec { strategy: MANUAL.to_owned(), quantity_e9: shares("0.5").0, ..spec(ID) };
     fold(&mut book, [submitted(&half), fill(&half, 1, shares("0.5"), price("50"), "0")]);

@@ -5,6 +5,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, EntryKind, Event, OrderSpec, Side};
 use domain::book::identity::check_identity;
 use domain::book::{Book, PositionKey, refold};
+use domain::invariant::{Invariant, Watch};
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, Execution, decide};
 use proptest::prelude::*;
@@ -89,6 +90,35 @@ fn a_busted_purchase_that_was_sold_meanwhile_leaves_the_sale_a_short_one() {
         (amount("105499"), amount("1"), amount("0"))
     );
     check_identity(&book).unwrap();
+}
+
+#[test]
+fn what_is_restated_behind_a_split_is_in_its_terms() {
+    for now in [None, Some((shares("5").0, price("50").0))] {
+        let (mut book, mut journal) = (Book::default(), Vec::new());
+        fold(&mut book, &mut journal, [deposit("100000")]);
+        trade(&mut book, &mut journal, 0, (true, shares("10").0, price("50").0));
+        trade(&mut book, &mut journal, 1, (true, shares("20").0, price("50").0));
+        // One new share for five old ones.
+        let split = AccountEntry {
+            account: ACCOUNT.to_owned(),
+            kind: EntryKind::Split.into(),
+            strategy: STRATEGY.to_owned(),
+            symbol: SYMBOL.to_owned(),
+            quantity_after_e9: shares("6").0,
+            ..AccountEntry::default()
+        };
+        fold(&mut book, &mut journal, [Body::AccountEntry(split)]);
+        correct(&mut book, &mut journal, 0, now);
+        let held = if now.is_none() { "4" } else { "5" };
+        assert_eq!(book.position(ACCOUNT, STRATEGY, SYMBOL).unwrap().quantity, shares(held));
+        check_identity(&book).unwrap();
+        let mut watch = Watch::default();
+        let watched = (1_u64..).zip(&journal).flat_map(|(sequence, event)| watch.fold(sequence, event));
+        let found: Vec<_> =
+            watched.filter(|violation| violation.invariant == Invariant::FillsAgree).collect();
+        assert_eq!(found, []);
+    }
 }
 
 #[test]

@@ -91,6 +91,16 @@ fn what_is_not_limited_is_not_limited_by_wealth() {
     assert_eq!(order.quantity_e9, shares("100").0);
 }
 
+/// Equity that was negative as the day began and is positive now is no loss.
+#[test]
+fn a_day_that_began_below_nothing_is_no_loss() {
+    let mut view = given(AccountKind::Unspecified, true);
+    let equity = Amount::from_wire(view.inputs[0].equity.as_ref());
+    view.inputs[0].day_pnl = Amount(equity.0 + 1_000_000_000).to_wire();
+    let order = approved(&signal(vec![leg(Intent::EnterLong)]), &view);
+    assert_eq!(order.quantity_e9, shares("100").0);
+}
+
 #[test]
 fn a_target_orders_the_difference() {
     let check = |position: &str, reserved: &str, weight: &str, expected: &str| {

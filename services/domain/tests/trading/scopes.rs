@@ -245,6 +245,12 @@ fn legs_of_one_signal_count_together() {
     world.denies(&both, "max_gross_exposure");
     world.of_account(&[("max_gross_exposure", "none"), ("max_open_orders", "1")]);
     world.denies(&both, "max_open_orders");
+    // What is left to spend is the account's, also where a symbol's limit asks: 200,000 less 3,500.
+    world.of_account(&[("max_open_orders", "none")]);
+    world.limit(Scope::new("", "", OTHER), &[("min_buying_power", "196500")]);
+    world.passes(&both);
+    world.limit(Scope::new("", "", OTHER), &[("min_buying_power", "196500.01")]);
+    world.denies(&both, "min_buying_power");
 }
 
 #[test]

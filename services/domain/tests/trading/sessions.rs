@@ -2,7 +2,7 @@
 
 use contracts::v1::{Intent, TimeInForce};
 use domain::calendar::Calendar;
-use domain::risk::{Rule, session_accepts, session_unknown};
+use domain::risk::{Rule, SessionAnswer};
 
 use crate::risk::{approved, denied, enter, exit, with};
 use crate::scopes::{OTHER, World, leg, signal};
@@ -21,24 +21,24 @@ fn the_session_must_take_the_order() {
 
     let calendar = Calendar::xnys();
     let night = at("2024-06-12T02:00:00Z");
-    assert!(session_accepts(calendar, TimeInForce::Day, night), "it queues for the next session");
-    assert!(session_accepts(calendar, TimeInForce::Gtc, night));
-    assert!(!session_accepts(calendar, TimeInForce::Ioc, night), "it must trade at once");
-    assert!(session_accepts(calendar, TimeInForce::Fok, at("2024-06-12T15:00:00Z")));
-    assert!(session_accepts(calendar, TimeInForce::Opg, night));
-    assert!(session_accepts(calendar, TimeInForce::Cls, night));
-    assert!(!session_accepts(calendar, TimeInForce::Day, at("2035-01-02T15:00:00Z")), "unknown calendar");
+    let answer = |time_in_force, ns| SessionAnswer::of(calendar, time_in_force, ns);
+    assert_eq!(answer(TimeInForce::Day, night), SessionAnswer::Accepts, "it queues for the next session");
+    assert_eq!(answer(TimeInForce::Gtc, night), SessionAnswer::Accepts);
+    assert_eq!(answer(TimeInForce::Ioc, night), SessionAnswer::Closed, "it must trade at once");
+    assert_eq!(answer(TimeInForce::Fok, at("2024-06-12T15:00:00Z")), SessionAnswer::Accepts);
+    assert_eq!(answer(TimeInForce::Opg, night), SessionAnswer::Accepts);
+    assert_eq!(answer(TimeInForce::Cls, night), SessionAnswer::Accepts);
 }
 
 #[test]
 fn beyond_the_calendar_what_only_reduces_passes() {
     let (calendar, later) = (Calendar::xnys(), at("2035-01-02T15:00:00Z"));
     let last_night = at("2031-01-01T02:00:00Z");
-    assert!(session_unknown(calendar, TimeInForce::Day, later));
-    assert!(session_unknown(calendar, TimeInForce::Ioc, later));
-    assert!(session_unknown(calendar, TimeInForce::Gtc, last_night), "no next session is known");
-    assert!(!session_unknown(calendar, TimeInForce::Ioc, last_night), "it is known to be closed");
-    assert!(!session_unknown(calendar, TimeInForce::Day, at("2024-06-12T02:00:00Z")));
+    let answer = |time_in_force, ns| SessionAnswer::of(calendar, time_in_force, ns);
+    assert_eq!(answer(TimeInForce::Day, later), SessionAnswer::Unknown);
+    assert_eq!(answer(TimeInForce::Ioc, later), SessionAnswer::Unknown);
+    assert_eq!(answer(TimeInForce::Gtc, last_night), SessionAnswer::Unknown, "no next session is known");
+    assert_eq!(answer(TimeInForce::Ioc, last_night), SessionAnswer::Closed, "it is known to be closed");
 
     let held = with(|input| {
         (input.session_accepts, input.session_unknown) = (false, true);

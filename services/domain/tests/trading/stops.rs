@@ -5,7 +5,7 @@ use contracts::v1::{
     BreakerKind, BreakerReset, BreakerTripped, Intent, OrderCancelled, PositionsFate, SignalLeg,
     StrategyDisabled, StrategyRemoved, TradingHalted, TradingKilled, TradingResumed, TradingState,
 };
-use domain::book::{GroupStep, Scope};
+use domain::book::{GroupStep, Halt, Scope};
 
 use crate::scopes::{OTHER, World, exit, leg, signal};
 use crate::support::{ACCOUNT, STRATEGY, SYMBOL, approval, price, shares, spec};
@@ -87,6 +87,106 @@ fn a_kill_switch_asks_for_the_end_of_every_order_in_its_scope() {
         ..TradingResumed::default()
     })]);
     assert_eq!(world.book.kills().count(), 0);
+}
+
+/// What is said of one scope, each in its turn.
+struct Scoped {
+    account: &'static str,
+    strategy: &'static str,
+}
+
+impl Scoped {
+    fn halt(&self, state: TradingState, reason: &str) -> Body {
+        let (account, strategy) = (self.account.to_owned(), self.strategy.to_owned());
+        let (state, actor, reason) = (state.into(), "ann".to_owned(), reason.to_owned());
+        Body::TradingHalted(TradingHalted { account, actor, reason, strategy, state })
+    }
+
+    fn kill(&self, flatten: bool, reason: &str) -> Body {
+        let (account, strategy) = (self.account.to_owned(), self.strategy.to_owned());
+        let (actor, reason) = ("bob".to_owned(), reason.to_owned());
+        Body::TradingKilled(TradingKilled { account, strategy, flatten, actor, reason })
+    }
+
+    fn resume(&self) -> Body {
+        let (account, strategy) = (self.account.to_owned(), self.strategy.to_owned());
+        Body::TradingResumed(TradingResumed { account, strategy, ..TradingResumed::default() })
+    }
+
+    /// State, author and reason of what is in force.
+    fn in_force(&self, world: &World) -> Option<(TradingState, String, String)> {
+        let halt = world.book.own_halt(self.account, self.strategy)?;
+        Some((halt.state, halt.actor, halt.reason))
+    }
+}
+
+#[test]
+fn the_strictest_that_was_said_of_a_scope_stays_until_it_is_resumed() {
+    for (account, strategy) in [("", ""), (ACCOUNT, ""), ("", STRATEGY), (ACCOUNT, STRATEGY)] {
+        let (scope, mut world) = (Scoped { account, strategy }, World::new());
+        let in_force = |state, actor: &str, reason: &str| Some((state, actor.to_owned(), reason.to_owned()));
+        world.hold(SYMBOL, 100);
+        world.fold([scope.halt(TradingState::Unspecified, "first")]);
+        assert_eq!(scope.in_force(&world), in_force(TradingState::Unspecified, "ann", "first"));
+        // What is as strict takes its place, and so does what is stricter.
+        world.fold([scope.kill(false, "second")]);
+        assert_eq!(scope.in_force(&world), in_force(TradingState::ReduceOnly, "bob", "second"));
+        world.passes(&exit());
+        world.fold([scope.halt(TradingState::Halted, "third")]);
+        let since_ns = world.book.own_halt(account, strategy).unwrap().since_ns;
+        for weaker in [
+            scope.halt(TradingState::Unspecified, "later"),
+            scope.halt(TradingState::ReduceOnly, "later"),
+            scope.kill(false, "later"),
+        ] {
+            world.fold([weaker]);
+            assert_eq!(scope.in_force(&world), in_force(TradingState::Halted, "ann", "third"));
+            assert_eq!(world.book.own_halt(account, strategy).unwrap().since_ns, since_ns);
+            assert!(world.denies(&exit(), "halted").ends_with(" is halted: third"));
+            assert!(world.book.is_stopped(ACCOUNT, STRATEGY, true));
+        }
+        // One that closes positions goes on with it, and stands as such.
+        world.fold([scope.kill(true, "close"), scope.kill(false, "cancel")]);
+        assert_eq!(scope.in_force(&world), in_force(TradingState::Halted, "bob", "close"));
+        let kills: Vec<_> = world.book.kills().map(|kill| (kill.ask.flatten, kill.ask.reason)).collect();
+        assert_eq!(kills, [(true, "close".to_owned())]);
+
+        world.fold([scope.resume()]);
+        assert_eq!((scope.in_force(&world), world.book.kills().count()), (None, 0));
+        world.passes(&exit());
+        world.fold([scope.halt(TradingState::ReduceOnly, "down")]);
+        assert_eq!(scope.in_force(&world), in_force(TradingState::ReduceOnly, "ann", "down"));
+        world.passes(&exit());
+    }
+}
+
+#[test]
+fn a_kill_switch_that_stops_less_cancels_all_the_same() {
+    for (account, strategy) in [("", ""), (ACCOUNT, STRATEGY)] {
+        let (scope, mut world) = (Scoped { account, strategy }, World::new());
+        let open = spec(&contracts::order_id("open", 0));
+        world.fold([approval(&open, price("50")), scope.halt(TradingState::Halted, "looks odd")]);
+        assert!(!world.book.order(&open.order_id).unwrap().cancel_requested);
+        world.fold([scope.kill(false, "later")]);
+        assert!(world.book.order(&open.order_id).unwrap().cancel_requested);
+        assert_eq!(world.book.own_halt(account, strategy).unwrap().reason, "looks odd");
+    }
+}
+
+#[test]
+fn what_stays_in_force_is_said_with_what_was_asked() {
+    let halt = |actor: &str, reason: &str| {
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        Halt { actor, reason, since_ns: 1, state: TradingState::Halted }
+    };
+    for (actor, reason, words) in [
+        ("ann", "looks odd", "stays halted: looks odd (by ann); asked for reduce-only"),
+        ("ann", "", "stays halted (by ann); asked for reduce-only"),
+        ("", "looks odd", "stays halted: looks odd; asked for reduce-only"),
+        ("", "", "stays halted; asked for reduce-only"),
+    ] {
+        assert_eq!(halt(actor, reason).stays(), words);
+    }
 }
 
 /// The one message of docs/risk.md, as `nats pub` sends it.

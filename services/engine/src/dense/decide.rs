@@ -3,8 +3,8 @@
 use contracts::v1::{Intent, OrderType, Side, TimeInForce};
 use domain::money::{Amount, E9, Price, Quantity};
 use domain::order::signed;
+use domain::risk::SessionAnswer;
 use domain::risk::kernel::{LegInput, LegTerms, Running, Sized, decide_leg, side_of};
-use domain::risk::session_accepts;
 use domain::strategy::{Terms, Wish};
 
 use super::chain::{Decided, Wished};
@@ -81,9 +81,9 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         if pending.len() > 1 {
             pending.sort_by_key(|one| (one.host, one.symbol));
         }
-        let accepts = self.session_accepts(ns);
+        let session = self.session_answer(ns);
         for one in &pending {
-            self.judge(one, ns, accepts)?;
+            self.judge(one, ns, session)?;
         }
         pending.clear();
         self.wishes.clear();
@@ -91,20 +91,21 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         Ok(())
     }
 
-    /// As `domain::risk::session_accepts`, which answers alike up to the end of a session that takes the order.
-    fn session_accepts(&mut self, ns: i64) -> bool {
+    /// As [`SessionAnswer::of`] for an order of the day, as every one here is. It answers alike up to the end of a session
+    /// that takes the order.
+    fn session_answer(&mut self, ns: i64) -> SessionAnswer {
         if self.accepting.is_some_and(|(from_ns, until_ns)| from_ns <= ns && ns < until_ns) {
-            return true;
+            return SessionAnswer::Accepts;
         }
         let calendar = self.config.calendar;
-        let accepts = session_accepts(calendar, TimeInForce::Day, ns);
-        if accepts {
+        let answer = SessionAnswer::of(calendar, TimeInForce::Day, ns);
+        if answer == SessionAnswer::Accepts {
             self.accepting = calendar.current_or_next(ns).ok().map(|session| (ns, session.close_ns));
         }
-        accepts
+        answer
     }
 
-    fn judge(&mut self, one: &Pending, ns: i64, session_accepts: bool) -> Result<(), Stop> {
+    fn judge(&mut self, one: &Pending, ns: i64, session: SessionAnswer) -> Result<(), Stop> {
         self.counts.signals += 1;
         self.note_price(one.symbol)?;
         let share_e9 = if one.intent == Intent::Target { one.weight_e9 } else { E9 };
@@ -116,7 +117,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             share_e9,
             quantity: one.quantity,
         };
-        let input = self.input(one, &terms, ns, session_accepts)?;
+        let input = self.input(one, &terms, ns, session)?;
         let mut running = Running::default();
         running.expect(&input, &terms);
         let answer = decide_leg(&self.policies[one.host], &input, &terms, &mut running);
@@ -209,7 +210,13 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
     }
 
     /// What risk looks at, as `risk::view` gathers it from a book.
-    fn input(&self, one: &Pending, terms: &LegTerms, ns: i64, accepts: bool) -> Result<LegInput, Stop> {
+    fn input(
+        &self,
+        one: &Pending,
+        terms: &LegTerms,
+        ns: i64,
+        session: SessionAnswer,
+    ) -> Result<LegInput, Stop> {
         let symbol = &self.symbols[one.symbol];
         require(symbol.price.0 > 0)?;
         let reserved = self.reserved(one.host, one.symbol)?;
@@ -227,7 +234,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             reserved_exposure: reserved.exposure,
             day_pnl: Some(day_pnl),
             strategy_symbols: 0,
-            session_accepts: false,
+            session,
             ..LegInput::default()
         };
         // The side is found on what the view knows at that point.
@@ -241,9 +248,6 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             input.strategy_reserved = of_side(side, reserved.strategy);
         }
         input.account_reserved = of_side(side, reserved.account);
-        input.session_accepts = accepts;
-        // Every order here is for the day: a session takes it, or the calendar has ended.
-        input.session_unknown = !accepts;
         input.strategy_symbols = self.weights[one.host];
         Ok(input)
     }

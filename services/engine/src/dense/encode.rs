@@ -10,6 +10,7 @@ use contracts::v1::{OrderType, Side, TimeInForce, Verdict};
 use contracts::{ShortEventId, ShortId, ShortOrderId, frame};
 use domain::matching::kernel::Filled;
 use domain::money::{Amount, E9};
+use domain::risk::SessionAnswer;
 use domain::risk::kernel::{Deny, LegInput, Sized};
 
 use super::chain::Wished;
@@ -277,9 +278,9 @@ impl Backwards {
 
     fn input(&mut self, about: About<'_>, input: &LegInput, price_ns: i64) {
         let from = self.length();
-        self.number(21, input.session_unknown.into());
+        self.number(21, (input.session == SessionAnswer::Unknown).into());
         self.number(20, input.strategy_symbols.into());
-        self.number(16, input.session_accepts.into());
+        self.number(16, (input.session == SessionAnswer::Accepts).into());
         self.number(15, about.pieces.limits_version.cast_signed());
         if let Some(day_pnl) = input.day_pnl {
             self.money(14, day_pnl);

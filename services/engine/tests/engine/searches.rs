@@ -73,3 +73,19 @@ fn windows_out_of_sample_are_joined() {
         assert_eq!(last.equity.0, config.account.cash.0 + sum);
     }
 }
+
+#[test]
+fn windows_without_a_run_say_why() {
+    let dimension = |parameter: &str, value: &str| Dimension {
+        strategy: "sma_cross".to_owned(),
+        parameter: parameter.to_owned(),
+        values: vec![value.to_owned()],
+    };
+    let space = [dimension("fast", "12"), dimension("slow", "10")];
+    let (config, data) = (config(vec![strategy("sma_cross", "sma_cross", &[])]), market(1, 600, 4));
+    let folds = Folds { anchored: false, in_sample: 40, out_of_sample: 30 };
+    let result = walk_forward(&config, &data, folds, &search(&space, Sampler::Grid, 2)).expect("it runs");
+    assert!(result.folds.iter().all(|fold| fold.chosen.is_none()));
+    let why = result.refusal.expect("the reason").to_string();
+    assert!(why.contains("expected less than `slow`"), "{why}");
+}

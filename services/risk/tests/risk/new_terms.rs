@@ -5,7 +5,7 @@ use contracts::v1::{
     Event, LimitsSet, OrderAccepted, OrderReplaced, OrderSpec, OrderSubmitted, OrderType, RiskDecision, Side,
     Signal, SignalLeg, TimeInForce, TradeLimits,
 };
-use contracts::{MANUAL, Subject, client_order_id, client_order_id_of};
+use contracts::{MANUAL, Subject, basis_of, client_order_id, client_order_id_of};
 use domain::book::Scope;
 use domain::risk::fields;
 use risk::ROUND_BASIS;
@@ -116,7 +116,7 @@ async fn a_round_that_was_cut_off_is_decided_as_if_nothing_had_come_of_its_begin
     let running = calm.start();
     let whole = calm.decided(3).await;
     running.stop().await;
-    let named = |event: &Event| event.basis.iter().any(|basis| basis.stream == ROUND_BASIS);
+    let named = |event: &Event| basis_of(event, ROUND_BASIS).is_some();
     assert!(whole.iter().all(|(event, _)| !named(event)));
 
     // The first one is stored and answered, and the read model knows of it, when another risk takes over.
@@ -143,7 +143,6 @@ async fn a_round_that_was_cut_off_is_decided_as_if_nothing_had_come_of_its_begin
     assert_eq!(bodies(&rest), bodies(&whole));
     // They say where their round ends, so that what they know can be told again.
     for (event, _) in &rest[1..] {
-        let round = event.basis.iter().find(|basis| basis.stream == ROUND_BASIS);
-        assert_eq!(round.map(|basis| basis.sequence), Some(first + 2), "{event:?}");
+        assert_eq!(basis_of(event, ROUND_BASIS), Some(first + 2), "{event:?}");
     }
 }

@@ -7,9 +7,9 @@ use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{Intent, OrderType, Side, Signal, SignalLeg, TimeInForce};
 use contracts::{EXPECTED_SYMBOL, MANUAL, Subject, from_timestamp, to_timestamp};
-use event_log::{Append, AppendError, Expect, LogError, Tape, last_of};
+use event_log::{AppendError, LogError, Tape, last_of};
 
-use super::{Caller, audit, event};
+use super::{Caller, audit, event, say_once};
 use crate::clock::ClockMode;
 use crate::instant::is_live;
 
@@ -207,7 +207,7 @@ async fn ask(
     event.correlation_id.clone_from(&event.id);
     let id = event.id.clone();
     let subject = Subject::signal(MANUAL, &symbol);
-    tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+    say_once(tape, subject, event).await?;
     Ok(id)
 }
 
@@ -317,14 +317,18 @@ fn check_size(order: &NewOrder) -> Result<(), OrderError> {
     }
 }
 
-/// Refuses prices that are not positive, two distances of one trailing stop, and exits of an order for an amount.
+/// Refuses prices that are not positive, two distances of one trailing stop, and exits of an order for an amount or parts of
+/// a share.
 fn check_prices(order: &NewOrder) -> Result<(), OrderError> {
     const POSITIVE: &str = "a price above 0";
     const NO_EXITS: &str = "none beside an amount, because exits close a number of shares: state a quantity";
+    const WHOLE: &str =
+        "none beside parts of a share, because exits work until cancelled and parts for the day alone";
     let (trail, rate) = (order.trail_price_e9, order.trail_rate_e9);
     let (profit, loss) = (order.take_profit_price_e9, order.stop_loss_price_e9);
     let is_positive = |price: i64| price > 0;
     let is_for_shares = order.notional_e9.is_none();
+    let is_whole = order.quantity_e9.is_none_or(|shares| shares % E9 == 0);
     for (field, value, is_good, expected) in [
         ("limit", order.limit_price_e9, order.limit_price_e9.is_none_or(is_positive), POSITIVE),
         ("stop", order.stop_price_e9, order.stop_price_e9.is_none_or(is_positive), POSITIVE),
@@ -335,6 +339,8 @@ fn check_prices(order: &NewOrder) -> Result<(), OrderError> {
         ("stop_loss", loss, loss.is_none_or(is_positive), POSITIVE),
         ("take_profit", profit, is_for_shares, NO_EXITS),
         ("stop_loss", loss, is_for_shares, NO_EXITS),
+        ("take_profit", profit, is_whole, WHOLE),
+        ("stop_loss", loss, is_whole, WHOLE),
     ] {
         if let Some(value) = value.filter(|_| !is_good) {
             return Err(OrderError::Invalid { field, value: decimal(value), expected: expected.to_owned() });

@@ -15,7 +15,7 @@ use contracts::v1::{
 use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
 use serde::Serialize;
 
-use super::{Caller, audit, control, event};
+use super::{Caller, KEY_USED, audit, control, event};
 
 /// Attempts at a change that another one was faster than.
 const ATTEMPTS_MAX: usize = 5;
@@ -97,20 +97,20 @@ pub async fn change_limits(
             _ => None,
         });
         let present = match present {
-            Some(Err(set)) => return Ok(LimitsChange { set, is_new: true }),
+            Some(Err(set)) => return stated_before(set, &change),
             Some(Ok(present)) => Some(present),
             None => None,
         };
         let stated = present.as_ref().and_then(|present| present.limits.clone()).unwrap_or_default();
         let mut limits = stated.clone();
         change(&mut limits)?;
+        let never = || LimitsSet { scope: Some(scope.clone()), ..LimitsSet::default() };
         if limits == stated {
-            let never = || LimitsSet { scope: Some(scope.clone()), ..LimitsSet::default() };
             return Ok(LimitsChange { set: present.unwrap_or_else(never), is_new: false });
         }
         let set = LimitsSet {
             scope: Some(scope.clone()),
-            version: present.map_or(0, |present| present.version) + 1,
+            version: present.as_ref().map_or(0, |present| present.version) + 1,
             limits: Some(limits),
             actor: caller.actor.clone(),
             reason: reason.to_owned(),
@@ -120,11 +120,31 @@ pub async fn change_limits(
         match tape.append(Append { subject: subject.clone(), event, expect }).await {
             Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(error.into()),
+            // Done long before, and stated otherwise since.
+            Ok(appended) if appended.duplicate && appended.sequence <= sequence => {
+                return Ok(LimitsChange { set: present.unwrap_or_else(never), is_new: false });
+            }
             Ok(_) => {
                 audit(tape, caller, "limits_set", subject.as_str(), reason).await?;
                 return Ok(LimitsChange { set, is_new: true });
             }
         }
+    }
+}
+
+/// What a command came to whose event is the last statement: it is done if it would change nothing of that; else its key
+/// was used for another change.
+fn stated_before(
+    set: LimitsSet,
+    change: impl Fn(&mut TradeLimits) -> Result<(), LimitsError>,
+) -> Result<LimitsChange, LimitsError> {
+    let stated = set.limits.clone().unwrap_or_default();
+    let mut limits = stated.clone();
+    change(&mut limits)?;
+    if limits == stated {
+        Ok(LimitsChange { set, is_new: true })
+    } else {
+        Err(AppendError::Refused(KEY_USED.to_owned()).into())
     }
 }
 

@@ -313,6 +313,7 @@ pub async fn replace_strategy(
         let mode = before.enabled.ok_or_else(|| StrategyError::NotEnabled(old.to_owned()))?;
         leaving.check_successor(old, new, mode)?;
         let moved = after.registered.account != before.registered.account;
+        check_free(&after, mode, moved)?;
         after.registered.account.clone_from(&before.registered.account);
         after.enabled = Some(mode);
         if moved && after.is_external() {
@@ -340,6 +341,23 @@ pub async fn replace_strategy(
         }
     }
     Err(StrategyError::Unknown(new.to_owned()))
+}
+
+/// Refuses a successor that trades and would stop doing so, in shadow mode or on another account: nobody would have said
+/// what becomes of what it holds.
+fn check_free(new: &Registration, mode: StrategyMode, moves: bool) -> Result<(), StrategyError> {
+    let trades = matches!(new.enabled, Some(StrategyMode::Paper | StrategyMode::Live));
+    let stops = mode == StrategyMode::Shadow || moves;
+    if !(trades && stops) {
+        return Ok(());
+    }
+    let account = &new.registered.account;
+    let expected = format!(
+        "a strategy that does not trade itself, because it would take over account and mode ({}); this one trades on \
+         {account}: disable it first, and say what becomes of what it holds",
+        mode.name()
+    );
+    Err(StrategyError::Invalid { field: "with", value: new.registered.strategy.clone(), expected })
 }
 
 /// The events of a hand-over, in order; each strategy's controls must be as they were read.

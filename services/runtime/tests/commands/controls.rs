@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, LimitScope, LiveTradingConfirmed, StrategyEnabled, StrategyMode, StrategyRegistered,
-    TradeLimits,
+    AccountConfigured, BacktestRequest, LimitScope, LiveTradingConfirmed, StrategyEnabled, StrategyMode,
+    StrategyRegistered, TradeLimits, TradingState,
 };
-use event_log::{MemoryLog, Tape};
-use runtime::command::{self, LimitsError};
+use event_log::{AppendError, MemoryLog, Tape};
+use runtime::command::{self, LimitsError, Stop};
 
 use crate::{Server, caller, new, put};
 
@@ -62,4 +63,27 @@ async fn what_is_no_event_is_passed_over() {
         let changed = command::change_limits(&tape, &caller(key), &scope, "drill", change).await.unwrap();
         assert_eq!(changed.set.version, u64::from(most) - 2);
     }
+}
+
+/// A halt of everything, under a key.
+async fn halt(tape: &Tape, key: &str, reason: &str, state: TradingState) -> Result<(), AppendError> {
+    let stop = Stop { reason: reason.to_owned(), ..Stop::default() };
+    command::halt_scope(tape, &caller(key), &stop, state).await
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_something_else_changes_nothing_and_says_so() {
+    let tape: Tape = Arc::new(MemoryLog::new());
+    halt(&tape, "1", "drill", TradingState::ReduceOnly).await.unwrap();
+    let stored = tape.state(TRADING).await.unwrap().messages;
+    // The same command again is that command, a stricter one is another.
+    halt(&tape, "1", "drill", TradingState::ReduceOnly).await.unwrap();
+    let refused = halt(&tape, "1", "drill", TradingState::Halted).await.unwrap_err();
+    assert!(matches!(&refused, AppendError::Refused(why) if why.contains("something else")), "{refused}");
+    let run = |seed: u64| BacktestRequest { seed, ..BacktestRequest::default() };
+    let first = command::request_backtest(&tape, &caller("2"), run(1), "").await.unwrap();
+    let again = command::request_backtest(&tape, &caller("2"), run(1), "").await.unwrap();
+    assert_eq!(first, again);
+    command::request_backtest(&tape, &caller("2"), run(2), "").await.unwrap_err();
+    assert_eq!(tape.state(TRADING).await.unwrap().messages, stored + 1);
 }

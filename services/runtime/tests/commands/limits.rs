@@ -9,12 +9,16 @@ use crate::{caller, tape};
 
 /// States the largest number of open orders of an account, or ends that limit.
 async fn open_orders(tape: &Tape, key: &str, most: Option<u32>) -> LimitsChange {
+    try_open_orders(tape, key, most).await.unwrap()
+}
+
+async fn try_open_orders(tape: &Tape, key: &str, most: Option<u32>) -> Result<LimitsChange, LimitsError> {
     let scope = LimitScope { account: "paper".to_owned(), ..LimitScope::default() };
     let change = |limits: &mut TradeLimits| -> Result<(), LimitsError> {
         limits.max_open_orders = most;
         Ok(())
     };
-    command::change_limits(tape, &caller(key), &scope, "drill", change).await.unwrap()
+    command::change_limits(tape, &caller(key), &scope, "drill", change).await
 }
 
 #[tokio::test]
@@ -39,4 +43,18 @@ async fn a_change_that_changes_nothing_makes_no_version() {
     assert_eq!(told("4", None).await, (2, true, None));
     assert_eq!(told("5", None).await, (2, false, None));
     assert_eq!(stored().await, (before.0 + 2, before.1 + 2));
+}
+
+#[tokio::test]
+async fn a_used_key_states_no_other_limit_and_none_again_that_was_changed_since() {
+    let tape = tape().await;
+    open_orders(&tape, "1", Some(3)).await;
+    let refused = try_open_orders(&tape, "1", Some(9)).await.unwrap_err();
+    assert!(refused.to_string().contains("used for something else"), "{refused}");
+    open_orders(&tape, "2", Some(4)).await;
+    let stored = tape.state(TRADING).await.unwrap().messages;
+    // What is told is what is in force.
+    let LimitsChange { set, is_new } = open_orders(&tape, "1", Some(3)).await;
+    assert_eq!((set.limits.unwrap_or_default().max_open_orders, is_new), (Some(4), false));
+    assert_eq!(tape.state(TRADING).await.unwrap().messages, stored);
 }

@@ -174,6 +174,10 @@ async fn an_order_has_one_size_and_prices_above_zero() {
         (NewOrder { notional_e9: Some(0), ..amount() }, "notional \"0\": expected an amount of at least 1"),
         (NewOrder { quantity_e9: half, time_in_force: TimeInForce::Gtc, ..market() }, whole),
         (NewOrder { quantity_e9: half, ..trailing() }, whole),
+        (
+            NewOrder { quantity_e9: half, stop_loss_price_e9: Some(DOLLAR), ..market() },
+            "stop_loss \"1\": expected none beside parts of a share",
+        ),
         (order(OrderType::Limit, Some(-DOLLAR), None, None), "limit \"-1\": expected a price above 0"),
         (order(OrderType::Stop, None, Some(0), None), "stop \"0\": expected a price above 0"),
         (

@@ -130,6 +130,37 @@ async fn a_replacement_says_what_becomes_of_what_the_old_one_holds() {
 }
 
 #[tokio::test]
+async fn a_successor_that_trades_does_not_stop_unasked() {
+    let (tape, server) = (tape().await, Server::default());
+    for (name, account) in [("trial", "paper"), ("abroad", "other")] {
+        command::register_strategy(&tape, &server, &caller(name), &new(name, account)).await.unwrap();
+    }
+    enable(&tape, "1", "trial", StrategyMode::Shadow).await;
+    enable(&tape, "2", "sma", StrategyMode::Paper).await;
+    enable(&tape, "3", "abroad", StrategyMode::Paper).await;
+    let nothing = Leaving::default();
+    let replace = async |key: &str, old: &str, new: &str| {
+        command::replace_strategy(&tape, &server, &caller(key), old, new, "", &nothing).await
+    };
+    let before = head(&tape).await;
+    // In shadow mode, and on another account, it would leave alone what it holds.
+    for (old, with, said) in [
+        ("trial", "sma", "account and mode (shadow); this one trades on paper"),
+        ("sma", "abroad", "account and mode (paper); this one trades on other"),
+    ] {
+        let refused = replace("4", old, with).await.unwrap_err();
+        assert!(matches!(refused, StrategyError::Invalid { field: "with", .. }), "{refused:?}");
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    assert_eq!(head(&tape).await, before);
+    // One in the same mode on the same account goes on as it was, and one that is stopped comes in the place of the old.
+    enable(&tape, "5", "trial", StrategyMode::Paper).await;
+    replace("6", "trial", "sma").await.unwrap();
+    command::stop_strategy(&tape, &caller("7"), "abroad", "", &nothing).await.unwrap();
+    replace("8", "sma", "abroad").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stop_says_what_becomes_of_what_the_strategy_holds() {
     let tape = tape().await;
     enable(&tape, "1", "sma", StrategyMode::Paper).await;

@@ -113,7 +113,10 @@ fn bar() -> Vec<u8> {
     let mut bar = Bar { symbol: "SPY".into(), timeframe: "1h".into(), close_e9: 5, ..Bar::default() };
     bar.set_origin(Origin::Live);
     let event = event("bar-1", 90, Body::Bar(bar));
-    contracts::encode(&Event { instant: Some(Instant { position: 0, size: 3, ..Instant::default() }), ..event })
+    contracts::encode(&Event {
+        instant: Some(Instant { position: 0, size: 3, ..Instant::default() }),
+        ..event
+    })
 }
 
 #[tokio::test]
