@@ -66,7 +66,7 @@ fn read_others(message: &[u8]) {
         let _ = moved::activity(movement);
     }
     for position in wire::decode::<Vec<Position>>(message).unwrap_or_default() {
-        let _ = (position.qty.quantity(), position.cost_basis.amount(), position.current_price.price());
+        let _ = (position.qty.quantity(), position.cost_basis.amount(), position.price());
     }
     if let Ok(account) = wire::decode::<Account>(message) {
         let _ = (account.cash.amount(), account.equity.amount(), account.buying_power.amount());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use domain::money::{Amount, Price, Quantity};
+use domain::money::{Amount, E9, Price, Quantity};
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +182,24 @@ pub(crate) struct Position {
     pub side: String,
     #[serde(deserialize_with = "or_default")]
     pub current_price: Number,
+    #[serde(deserialize_with = "or_default")]
+    pub market_value: Number,
+    #[serde(deserialize_with = "or_default")]
+    pub asset_class: String,
+}
+
+impl Position {
+    /// What one of it is worth. Of an option that is a contract, whose price is told for one share of its hundred.
+    pub(crate) fn price(&self) -> Option<Price> {
+        let price = if self.asset_class == "us_option" {
+            let (value, held) = (self.market_value.amount()?, self.qty.quantity()?);
+            let each = value.0.abs().checked_mul(i128::from(E9))?.checked_div(i128::from(held.0).abs())?;
+            Price(i64::try_from(each).ok()?)
+        } else {
+            self.current_price.price()?
+        };
+        (price > Price::ZERO).then_some(price)
+    }
 }
 
 /// The account.
@@ -326,6 +344,25 @@ mod tests {
         assert_eq!(number("\"-3\"").quantity(), Some(Quantity(-3_000_000_000)));
         assert_eq!(number("\"1.1234567891234\"").price(), Some(Price(1_123_456_789)));
         assert_eq!(number("\"many\"").price(), None);
+    }
+
+    #[test]
+    fn an_option_is_worth_what_its_contract_is() {
+        let position = |class: &str, qty: &str, value: &str| -> Position {
+            decode(
+                format!(
+                    r#"{{"symbol":"X","asset_class":"{class}","qty":"{qty}","current_price":"3.1","market_value":{value}}}"#
+                )
+                .as_bytes(),
+            )
+            .unwrap()
+        };
+        let dollars = |units: i64| Some(Price(units * E9));
+        assert_eq!(position("us_option", "-2", "\"-620\"").price(), dollars(310));
+        assert_eq!(position("us_option", "0", "\"0\"").price(), None);
+        assert_eq!(position("us_option", "2", "null").price(), None);
+        assert_eq!(position("us_equity", "2", "\"6.2\"").price(), Some(Price(3_100_000_000)));
+        assert_eq!(position("crypto", "0.5", "null").price(), Some(Price(3_100_000_000)));
     }
 
     #[test]

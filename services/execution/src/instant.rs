@@ -223,12 +223,17 @@ impl Machine {
             return Vec::new();
         }
         let cause_id = instant.events.last().map_or("", |recorded| recorded.event.id.as_str());
-        let (event_ns, cause_id) = (instant.event_ns, cause_id.to_owned());
+        self.mark_steps_at(instant.event_ns, cause_id)
+    }
+
+    /// The same for a live instant of this time, whose last event has this id.
+    #[must_use]
+    pub fn mark_steps_at(&self, event_ns: i64, cause_id: &str) -> Vec<Step> {
         // A margin call comes before the mark that shows it: the mark says that the instant is done.
         self.accounts
             .iter()
             .flat_map(|account| {
-                let (account, cause_id) = (account.clone(), cause_id.clone());
+                let (account, cause_id) = (account.clone(), cause_id.to_owned());
                 let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
                 let breaker =
                     Step::Breaker { account: account.clone(), event_ns, cause_id: cause_id.clone() };

@@ -17,7 +17,7 @@ use event_log::Append;
 use crate::event::{self, Meta};
 use crate::machine::{Machine, Work};
 use crate::step::StepError;
-use crate::words::NAMED_MAX;
+use crate::words::few;
 
 /// Most orders tried for one position at the simulated broker: what it refuses it refuses for good.
 const ATTEMPTS_MAX: u32 = 5;
@@ -63,12 +63,8 @@ impl Machine {
                  the last one was {status} ({reason}); {next}"
             ));
         }
-        let more = words.len().saturating_sub(NAMED_MAX);
-        words.truncate(NAMED_MAX);
-        if more > 0 {
-            words.push(format!("and {more} more"));
-        }
-        (!words.is_empty()).then(|| words.join("; "))
+        let all = words.len();
+        (all > 0).then(|| few(words, all))
     }
 
     /// Positions that a kill switch wants closed and of which nothing is open, with the event that pulled it.

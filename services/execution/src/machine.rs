@@ -236,6 +236,12 @@ impl Machine {
         std::mem::take(&mut self.outdone)
     }
 
+    /// The same, not forgotten.
+    #[must_use]
+    pub fn is_outdone(&self) -> bool {
+        self.outdone
+    }
+
     /// Learns that TRADING holds an event at `sequence`, perhaps one of its own not read back yet.
     pub fn learn(&mut self, sequence: u64) {
         self.known = self.known.max(sequence);

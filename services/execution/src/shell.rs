@@ -101,6 +101,8 @@ struct Shell {
     /// When a broker outside is asked for its orders again.
     ask_again_at: Moment,
     trading: Box<dyn Reader>,
+    /// Last sequences of MARKET and TRADING when this process began.
+    ends: (u64, u64),
     consumed: Consumed,
     instants: Instants,
     /// Steps of the present instant that are stored with its marks, all or none.

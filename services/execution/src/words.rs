@@ -10,9 +10,15 @@ pub(crate) const NAMED_MAX: usize = 3;
 
 /// What is to be done and is not done yet.
 pub(crate) fn waiting(book: &Book, work: &[Work]) -> String {
-    let mut named: Vec<String> = work.iter().take(NAMED_MAX).map(|item| one(book, item)).collect();
-    if work.len() > NAMED_MAX {
-        named.push(format!("and {} more", work.len() - NAMED_MAX));
+    few(work.iter().take(NAMED_MAX).map(|item| one(book, item)).collect(), work.len())
+}
+
+/// The first of `named`, of `all` that there are.
+pub(crate) fn few(mut named: Vec<String>, all: usize) -> String {
+    named.truncate(NAMED_MAX);
+    let more = all.saturating_sub(named.len());
+    if more > 0 {
+        named.push(format!("and {more} more"));
     }
     named.join("; ")
 }

@@ -3,6 +3,8 @@
 //!
 //! Pure. A finding's id follows from its bar and rule, so that it is made once.
 
+mod moves;
+
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
@@ -10,9 +12,11 @@ use contracts::v1::Severity;
 use domain::bar::{Bar, Timeframe};
 use domain::book::{HALT, RESUMPTION};
 use domain::calendar::Calendar;
+use domain::corporate_action::lacks_jump;
+use moves::{Moves, PAUSE_NS, Past};
 
 /// Every rule, how bad its findings are unless it is stated otherwise, and what they say.
-pub const RULES: [(&str, Severity, &str); 20] = [
+pub const RULES: [(&str, Severity, &str); 21] = [
     (
         "inconsistent_bar",
         Severity::Error,
@@ -22,6 +26,7 @@ pub const RULES: [(&str, Severity, &str); 20] = [
     ("zero_volume", Severity::Info, "nothing was traded"),
     ("outlier", Severity::Warning, "a move of more standard deviations than the threshold"),
     ("split_shaped", Severity::Warning, "a jump by a simple ratio, and no split on the tape"),
+    ("split_without_jump", Severity::Warning, "a split on the tape, and prices that do not jump with it"),
     (
         "changed_values",
         Severity::Warning,
@@ -63,17 +68,11 @@ pub(crate) const ADJUSTED_PRICES: &str = "adjusted_prices";
 /// Rule of the finding for a corporate action that changes nothing here.
 pub(crate) const ACTION_NOT_APPLIED: &str = "action_not_applied";
 
-/// Moves that are looked back on.
-const MOVES_MAX: f64 = 120.0;
-/// Fewest moves that say anything of the next.
-const MOVES_MIN: u32 = 30;
 /// New shares for old ones that splits usually are.
 const RATIOS: [f64; 11] = [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 1.5];
 /// How near a jump has to be to a ratio.
 const RATIO_WITHIN: f64 = 0.02;
 const MINUTE_NS: i64 = 60_000_000_000;
-/// Time between two bars from which on a move is one across a pause: a night, a weekend, a halt.
-const PAUSE_NS: i64 = 60 * MINUTE_NS;
 
 /// Thresholds, and how bad findings are.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,54 +151,6 @@ impl Found {
     }
 }
 
-/// How far a series moves.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moves {
-    count: u32,
-    /// Mean square of the moves, the older the less.
-    variance: f64,
-}
-
-impl Moves {
-    fn take(&mut self, step: f64) {
-        let weight = 1.0 / f64::from(self.count + 1).min(MOVES_MAX);
-        self.variance += weight * (step * step - self.variance);
-        self.count += 1;
-    }
-
-    /// The standard deviation, where there are enough of them to say anything of the next.
-    fn deviation(&self) -> Option<f64> {
-        (self.count >= MOVES_MIN && self.variance > 0.0).then(|| self.variance.sqrt())
-    }
-}
-
-/// What a series did of late.
-#[derive(Clone, Copy, Debug)]
-struct Past {
-    close: f64,
-    close_ns: i64,
-    /// Moves from one bar to the next.
-    within: Moves,
-    /// Moves across a pause. What a night brings is many times what a minute does.
-    across: Moves,
-    /// What lies behind it was not asked for.
-    apart: bool,
-}
-
-impl Past {
-    /// How far the bar that starts `pause_ns` after the last one's close usually moves. Until enough pauses are known it
-    /// is what moves within a session come to over as much time: the variance of a random walk grows with time, and
-    /// prices move less while the market is closed.
-    fn deviation(&self, pause_ns: i64, timeframe: Timeframe) -> Option<f64> {
-        let within = self.within.deviation();
-        if pause_ns < PAUSE_NS {
-            return within;
-        }
-        let steps = 1.0 + pause_ns as f64 / timeframe.nanos() as f64;
-        self.across.deviation().or_else(|| within.map(|within| within * steps.sqrt()))
-    }
-}
-
 /// What series did of late, by their numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Quality {
@@ -266,13 +217,29 @@ impl Quality {
             let by = deviation.map(|deviation| step.abs() / deviation);
             by.filter(|by| most > 0.0 && *by > most)
         };
-        if shape.is_some() || far(step).is_some() {
-            // A split that is known is no jump.
-            step += split(past.close_ns, bar.start_ns).ln();
+        if shape.is_some() || far(step).is_some() || pause_ns >= PAUSE_NS {
+            let stated = split(past.close_ns, bar.start_ns);
+            if lacks_jump(past.close, price(bar.open.0), stated) {
+                let detail = format!(
+                    "a split of {stated} new shares for 1 is stated, and open {} after a close of {} shows none: \
+                     prices that are adjusted for it, or a wrong action",
+                    bar.open, past.close
+                );
+                let (found_ratio, expected) = (format!("{ratio:.4}"), stated.to_string());
+                let base = Found::new("split_without_jump", detail);
+                found.push(Found { found: found_ratio, expected, ..base });
+            } else {
+                // A split that is known is no jump.
+                step += stated.ln();
+            }
         }
         let jump = shape.filter(|_| (step - (close / past.close).ln()).abs() < f64::EPSILON);
         if let Some(shape) = &jump {
-            let detail = format!("open {} after a close of {}: looks like {shape}", bar.open, past.close);
+            let detail = format!(
+                "open {} after a close of {}: looks like {shape}, which no corporate action states; a crash or a \
+                 wrong price may look the same",
+                bar.open, past.close
+            );
             found.push(Found { found: format!("{ratio:.4}"), ..Found::new("split_shaped", detail) });
         } else if let Some(by) = far(step) {
             let detail = format!(
@@ -446,6 +413,22 @@ mod tests {
         assert_eq!(rules(&quality.take(0, Timeframe::M1, &bar(60, 25.0, 25.01), known)), [""; 0]);
         let other = |_, _| 1.0;
         assert_eq!(rules(&quality.take(0, Timeframe::M1, &bar(61, 12.5, 12.5), other)), ["split_shaped"]);
+    }
+
+    #[test]
+    fn a_split_that_is_stated_and_shows_in_no_price_is_found() {
+        const DAY: i64 = 24 * 60;
+        let mut quality = Quality::new(Rules::default(), None);
+        let mut take = |day: i64, price: f64, stated: f64| {
+            let found = quality.take(0, Timeframe::M1, &bar(day * DAY, price, price), |_, _| stated);
+            rules(&found).join(" ")
+        };
+        assert_eq!(take(0, 100.0, 1.0), "");
+        assert_eq!(take(1, 101.0, 4.0), "split_without_jump");
+        assert_eq!(take(2, 25.0, 4.0), "", "that one shows");
+        assert_eq!(take(3, 24.0, 0.1), "split_without_jump");
+        assert_eq!(take(4, 241.0, 0.1), "");
+        assert_eq!(take(5, 240.0, 1.05), "", "a night may move as far");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use broker::{
 };
 use contracts::client_order_id;
 use contracts::v1::{OrderSpec, TradingMode};
-use domain::money::{Price, Quantity};
+use domain::money::Quantity;
 use domain::order::{BrokerReport, BrokerTruth, OrderState, Standing};
 
 use super::{Alpaca, CANCEL_AGAIN, DAY_NS, Found, SIDE_BY_SIDE, is_known_already, refusal};
@@ -258,8 +258,7 @@ impl Broker for Alpaca {
             let short = position.side == "short" || quantity < Quantity::ZERO;
             let quantity = if short { Quantity(-quantity.0.abs()) } else { quantity };
             let cost = if short { -cost.abs() } else { cost };
-            let price = position.current_price.price().filter(|price| *price > Price::ZERO);
-            Ok(BrokerPosition { symbol: position.symbol, quantity, cost, price })
+            Ok(BrokerPosition { quantity, cost, price: position.price(), symbol: position.symbol })
         };
         held.into_iter().map(position).collect::<Result<Vec<_>, _>>().map(Some)
     }

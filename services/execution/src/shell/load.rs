@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use contracts::{Subject, stream};
+use contracts::{Subject, basis_of, stream};
 use domain::book::Book;
 use domain::corporate_action::Effect;
 use event_log::{LogError, Recorded, Tape, events_under, last_of};
@@ -46,6 +46,8 @@ impl Shell {
         let tape = &context.tape;
         let consumed = Consumed::open(tape, stream::MARKET, SERVICE).await?;
         let book = load_book(config.read_model.as_ref()).await;
+        // MARKET first: what an instant up to its end names of TRADING stands by the time that the other end is asked for.
+        let market_end = tape.state(stream::MARKET).await?.last_sequence;
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
         let begun = begun(tape, head).await?;
@@ -61,6 +63,7 @@ impl Shell {
             broker: config.brokers.resume(&Book::default())?,
             ask_again_at: runtime::clock::now(),
             trading,
+            ends: (market_end, head),
             consumed,
             together: Vec::new(),
             matched: None,
@@ -91,6 +94,7 @@ impl Shell {
         shell.admit_entries().await;
         shell.broker = config.brokers.resume(shell.machine.book())?;
         shell.machine.take_outdone();
+        shell.mark_opened().await?;
         Ok(shell)
     }
 
@@ -137,9 +141,8 @@ impl Shell {
         for account in self.machine.accounts() {
             let subject = Subject::of(&["account", account, "marked"]);
             let last = last_of(&self.context.tape, stream::TRADING, subject.as_str()).await?.event;
-            let basis = last.iter().flat_map(|mark| &mark.event.basis);
-            let read = basis.filter(|basis| basis.stream == stream::MARKET).map(|basis| basis.sequence);
-            marks.push((read.max().unwrap_or_default(), account.clone()));
+            let read = last.and_then(|mark| basis_of(&mark.event, stream::MARKET));
+            marks.push((read.unwrap_or_default(), account.clone()));
         }
         marks.sort();
         let mut through = HashMap::new();
@@ -217,8 +220,7 @@ async fn begun(tape: &Tape, head: u64) -> Result<u64, LogError> {
     for filter in OWN {
         for stored in tape.stored_before(stream::TRADING, filter, head + 1, LAST_OWN).await? {
             let Some(event) = stored.decode().ok().filter(|event| event.source == SERVICE) else { continue };
-            let read = event.basis.iter().filter(|basis| basis.stream == stream::MARKET);
-            begun = read.map(|basis| basis.sequence).fold(begun, u64::max);
+            begun = begun.max(basis_of(&event, stream::MARKET).unwrap_or_default());
         }
     }
     Ok(begun)

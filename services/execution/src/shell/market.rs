@@ -1,17 +1,21 @@
 //! Instants of MARKET: their parts in order, then the marks, then the acknowledgements.
 
 use broker::{MarketEvent, Report};
+use contracts::{basis_of, from_timestamp, stream};
 use domain::book::{FoldError, MarkError};
 use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
 use domain::order::BrokerReport;
-use event_log::Consumer;
+use event_log::{Consumer, last_of};
 use runtime::{ClockMode, Instant, utc};
 
 use super::orders::complain;
 use super::{Error, Shell};
 use crate::instant::{LiveBar, Part, is_barrier, parts};
 use crate::step::{Step, StepError};
+
+/// Where accounts are marked.
+const MARKS: &str = "account.*.marked";
 
 impl Shell {
     /// Handles an instant and acknowledges it. False when an account cannot be valued yet and the clock
@@ -23,7 +27,7 @@ impl Shell {
     ) -> Result<bool, Error> {
         // Another instance may have sent what was approved in the instants before; without it this one would match the
         // bars of the instant against too few orders.
-        self.machine.learn(instant.trading_sequence());
+        self.machine.learn(self.said_before(instant));
         self.catch_up().await?;
         self.follow_others()?;
         self.machine.begin(instant);
@@ -42,6 +46,45 @@ impl Shell {
         market.ack_through(instant.done_through()).await?;
         self.well();
         Ok(true)
+    }
+
+    /// How far TRADING is to be read before an instant. In a copy of the tape that was made while somebody ran it, MARKET
+    /// may be newer than TRADING: what that lacks never comes.
+    fn said_before(&self, instant: &Instant) -> u64 {
+        let (market, trading) = self.ends;
+        let said = instant.trading_sequence();
+        if instant.last_sequence() > market { said } else { said.min(trading) }
+    }
+
+    /// Marks the accounts that were opened after the last instant had been handled: the clock waits for their marks there,
+    /// and what is acknowledged does not come again.
+    pub(super) async fn mark_opened(&mut self) -> Result<(), Error> {
+        if self.context.clock != ClockMode::Tape {
+            return Ok(());
+        }
+        let last = last_of(&self.context.tape, stream::TRADING, MARKS).await?.event;
+        let Some(mark) = last.map(|recorded| recorded.event) else { return Ok(()) };
+        let Some(event_ns) = mark.event_time.as_ref().and_then(from_timestamp) else { return Ok(()) };
+        let handled = basis_of(&mark, stream::MARKET).unwrap_or_default();
+        // An instant that is not acknowledged comes again, and is marked whole then. The clock waits there, also where
+        // something of it is stored and no mark yet.
+        let unfinished = handled > self.consumed.through() || self.machine.is_before(self.begun);
+        if handled == 0 || unfinished {
+            return Ok(());
+        }
+        let steps = self.machine.mark_steps_at(event_ns, &mark.causation_id);
+        // They stand where those of the others do.
+        let read = std::mem::replace(&mut self.machine.market_sequence, handled);
+        let failed = self.store(steps).await;
+        self.machine.market_sequence = read;
+        for (step, error) in failed? {
+            match error {
+                // An account that nobody has configured yet has nothing to value.
+                StepError::Mark(error) => tracing::debug!("{error}"),
+                _ => complain(&step, &error),
+            }
+        }
+        Ok(())
     }
 
     async fn part(&mut self, part: Part) -> Result<(), Error> {

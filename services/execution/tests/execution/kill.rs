@@ -7,7 +7,7 @@ use contracts::v1::{
     BreakerKind, Event, LimitsSet, OrderSpec, SessionPhase, Side, TimeInForce, TradeLimits, TradingKilled,
     TradingResumed,
 };
-use contracts::{MANUAL, Subject, event_id, stream, to_timestamp};
+use contracts::{MANUAL, Subject, basis_of, event_id, stream, to_timestamp};
 use domain::book::{Book, Scope};
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -224,7 +224,7 @@ async fn a_closing_order_follows_although_the_switch_was_put_back_before_its_wri
     running.await.unwrap();
     let events = everything(&tape).await;
     let sent = events.iter().find(|recorded| closes(&recorded.event.body)).unwrap();
-    let read = sent.event.basis.iter().find(|basis| basis.stream == stream::TRADING).unwrap().sequence;
+    let read = basis_of(&sent.event, stream::TRADING).unwrap();
     let mut follower = Follower::new(&[], Calendar::xnys());
     for recorded in &events[..usize::try_from(sent.sequence - 1).unwrap()] {
         follower.fold(recorded).unwrap();

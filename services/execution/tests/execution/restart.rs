@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, OrderCancelled, OrderSpec, Side, TimeInForce};
-use contracts::{Subject, event_id, to_timestamp};
+use contracts::v1::{
+    AccountEntry, Basis, Costs, EntryKind, Event, Money, OrderCancelled, OrderSpec, Side, TimeInForce,
+};
+use contracts::{Subject, basis_of, event_id, stream, to_timestamp};
 use domain::order::{OrderStage, OrderStatus};
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded};
+use execution::Config;
 use runtime::ClockMode;
 use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
@@ -83,9 +86,12 @@ async fn parts_trailing_stops_and_brackets_killed_at_every_effect_on_the_tape_cl
 type Started = (CancellationToken, tokio::task::JoinHandle<Result<(), execution::Error>>);
 
 fn start(script: &Script, clock: ClockMode) -> Started {
+    start_with(script, clock, config(&script.tape, Staleness::Behind(0)))
+}
+
+fn start_with(script: &Script, clock: ClockMode, config: Config) -> Started {
     let (tape, shutdown) = (script.tape.clone(), CancellationToken::new());
-    let context = context(Arc::new(tape.clone()), clock, shutdown.clone());
-    let config = config(&tape, Staleness::Behind(0));
+    let context = context(Arc::new(tape), clock, shutdown.clone());
     (shutdown, tokio::spawn(execution::run(context, config)))
 }
 
@@ -227,4 +233,85 @@ async fn new_terms_of_an_order_that_ended_are_void_also_after_a_restart() {
     let after = book(&script.tape).await;
     let order = after.order(&spec.order_id).unwrap();
     assert_eq!((order.stage(), order.replace.is_none()), (OrderStage::Cancelled, true));
+}
+
+/// A tape with an instant that was handled before the second account was opened.
+async fn opened_behind(close_ns: i64) -> Script {
+    let script = Script { tape: MemoryLog::new(), framed: true };
+    script.setup_accounts(&["paper"], Costs::default()).await;
+    let of_one = Config { accounts: vec!["paper".into()], ..config(&script.tape, Staleness::Behind(0)) };
+    let running = start_with(&script, ClockMode::Tape, of_one);
+    script.publish(close_ns, vec![bar("A", close_ns, 100, 101), bar("B", close_ns, 50, 51)]).await;
+    script
+        .until("the instant is acknowledged", async || {
+            script.tape.ack_floor(stream::MARKET, execution::SERVICE).await.unwrap() == 2
+        })
+        .await;
+    stop(running).await;
+    script.setup_accounts(&["second"], Costs::default()).await;
+    script
+}
+
+#[tokio::test]
+async fn an_account_that_is_opened_behind_an_instant_is_marked_at_it() {
+    let close_ns = OPEN_NS + HOUR_NS;
+    let script = opened_behind(close_ns).await;
+    // The clock publishes it again and waits for the marks of both.
+    let running = start(&script, ClockMode::Tape);
+    let last = async |account: &str| {
+        script.tape.last(stream::TRADING, &format!("account.{account}.marked")).await.unwrap()
+    };
+    script.until("the second account is marked", async || last("second").await.is_some()).await;
+    let [paper, second] = [last("paper").await.unwrap().event, last("second").await.unwrap().event];
+    assert_eq!((&second.event_time, &second.causation_id), (&paper.event_time, &paper.causation_id));
+    assert_eq!([&paper, &second].map(|mark| basis_of(mark, stream::MARKET)), [Some(2), Some(2)]);
+    script.instant(close_ns + HOUR_NS, vec![bar("A", close_ns + HOUR_NS, 101, 102)]).await;
+    stop(running).await;
+    // Started once more nothing is marked twice.
+    let marks = everything(&script.tape).await.len();
+    stop(start(&script, ClockMode::Tape)).await;
+    assert_eq!(everything(&script.tape).await.len(), marks);
+}
+
+#[tokio::test]
+async fn an_account_that_is_opened_in_the_middle_of_an_instant_is_marked_with_that_alone() {
+    let close_ns = OPEN_NS + HOUR_NS;
+    let script = opened_behind(close_ns).await;
+    // Of the next instant something was stored, and no mark yet.
+    let next_ns = close_ns + HOUR_NS;
+    let entry = AccountEntry {
+        account: "paper".into(),
+        kind: EntryKind::Deposit.into(),
+        amount: Some(Money { units: 1, nanos: 0 }),
+        ..AccountEntry::default()
+    };
+    let stored = Event {
+        id: event_id("begun", "execution", 0),
+        event_time: Some(to_timestamp(next_ns)),
+        source: execution::SERVICE.into(),
+        basis: vec![Basis { stream: stream::MARKET.into(), sequence: 3 }],
+        body: Some(Body::AccountEntry(entry)),
+        ..Event::default()
+    };
+    let subject = Subject::for_event(&stored, None).unwrap();
+    script.tape.append(Append { subject, event: stored, expect: Expect::Nothing }).await.unwrap();
+    script.publish(next_ns, vec![bar("A", next_ns, 101, 102)]).await;
+    let running = start(&script, ClockMode::Tape);
+    script.marked(next_ns).await;
+    stop(running).await;
+    let events = everything(&script.tape).await;
+    let marks = events.iter().filter(|recorded| recorded.subject == "account.second.marked");
+    assert_eq!(marks.count(), 1);
+}
+
+#[tokio::test]
+async fn an_instant_of_a_copy_whose_trading_is_older_is_handled_all_the_same() {
+    let script = Script { tape: MemoryLog::new(), framed: true };
+    script.setup().await;
+    let close_ns = OPEN_NS + HOUR_NS;
+    script.publish_behind(1_000, close_ns, vec![bar("A", close_ns, 100, 101)]).await;
+    let running = start(&script, ClockMode::Tape);
+    script.marked(close_ns).await;
+    script.instant(close_ns + HOUR_NS, vec![bar("A", close_ns + HOUR_NS, 101, 102)]).await;
+    stop(running).await;
 }

@@ -163,8 +163,13 @@ impl Script {
 
     /// Publishes an instant.
     pub async fn publish(&self, event_ns: i64, bodies: Vec<Body>) {
-        let size = u32::try_from(bodies.len()).unwrap();
         let trading_sequence = self.tape.state(stream::TRADING).await.unwrap().last_sequence;
+        self.publish_behind(trading_sequence, event_ns, bodies).await;
+    }
+
+    /// Publishes an instant that says how far TRADING had come before it.
+    pub async fn publish_behind(&self, trading_sequence: u64, event_ns: i64, bodies: Vec<Body>) {
+        let size = u32::try_from(bodies.len()).unwrap();
         for (position, body) in (0u32..).zip(bodies) {
             let event = Event {
                 id: event_id(&event_ns.to_string(), "market", position),
@@ -261,7 +266,8 @@ impl Script {
         .await;
     }
 
-    async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+    /// Waits for something that comes sooner or later.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let wait = async {
             while !condition().await {
                 tokio::time::sleep(Duration::from_micros(200)).await;

@@ -31,6 +31,9 @@ const CAREFUL: u32 = 16;
 /// Rounds in a row in which batches are sent again because the tape cannot be reached, and the pause before each.
 const AGAIN_MAX: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
+/// Batches refused in a row, none stored in between, after which nothing is expected of deciding again: whoever else writes
+/// would have to be first each time, or what stands in the way is none of what is read.
+const IN_VAIN_MAX: u32 = 1_000;
 
 /// A batch on its way: what was decided, and what the tape will answer.
 #[derive(Debug)]
@@ -89,6 +92,8 @@ pub(super) struct Importer {
     careful: u32,
     /// Rounds in a row in which the tape could not be reached.
     failures: u32,
+    /// Batches in a row that were refused.
+    in_vain: u32,
     patience: Patience,
 }
 
@@ -115,6 +120,7 @@ impl Importer {
             head: 0,
             careful: 0,
             failures: 0,
+            in_vain: 0,
             patience: Patience::new(SILENCE_MAX),
         }
     }
@@ -212,7 +218,7 @@ impl Importer {
         let calendar = self.teller.market.calendar();
         let date = |ns| calendar.date_of(ns);
         quality.take(target.known, series.timeframe, &row.bar, |from_ns, to_ns| {
-            known.split(&series.symbol, date(from_ns), date(to_ns))
+            known.split(&series.symbol, || (date(from_ns), date(to_ns)))
         })
     }
 
@@ -335,11 +341,14 @@ impl Importer {
         let mut lost = None;
         let failed = match self.answered(underway).await? {
             Answer::Stored(stored) => {
-                self.failures = 0;
+                (self.failures, self.in_vain) = (0, 0);
                 self.careful = self.careful.saturating_sub(1);
                 return Ok(Some((next, stored)));
             }
-            Answer::Again(failed) => failed,
+            Answer::Again(failed) => {
+                self.count_in_vain()?;
+                failed
+            }
             Answer::Lost(failed, error) => {
                 lost = Some(error);
                 failed
@@ -366,6 +375,17 @@ impl Importer {
         self.again(again, next, &behind).await?;
         behind.into_iter().for_each(|stored| self.note(stored));
         Ok(None)
+    }
+
+    /// Counts a batch that is to be decided again; too many in a row are an error, so that nobody decides for ever.
+    fn count_in_vain(&mut self) -> Result<(), ImportError> {
+        self.in_vain += 1;
+        if self.in_vain <= IN_VAIN_MAX {
+            return Ok(());
+        }
+        let words =
+            format!("refused {IN_VAIN_MAX} times in a row, and nothing is read that stands in its place");
+        Err(AppendError::Unavailable(LogError::new("append a batch", words)).into())
     }
 
     /// Waits before what was not answered is sent again. An outage counts once in a round, however many batches it met.

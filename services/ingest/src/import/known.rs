@@ -81,6 +81,8 @@ pub(super) struct Known {
     /// Subjects of findings that are read from their beginning.
     read_whole: HashSet<String>,
     actions: HashMap<ActionKey, i64>,
+    /// New shares for one, 1e-9, by symbol and ex-date: each bar after a pause asks for them.
+    splits: HashMap<String, BTreeMap<String, i64>>,
     sources: Vec<String>,
     /// Sequence up to which nothing is read.
     floor: u64,
@@ -264,6 +266,10 @@ impl Known {
                 self.findings.entry(symbol).or_default().insert(key);
             }
             (Effect::Action { key, value_e9 }, _) => {
+                let (symbol, ex_date, kind) = &key;
+                if *kind == ActionKind::Split {
+                    self.splits.entry(symbol.clone()).or_default().insert(ex_date.clone(), value_e9);
+                }
                 self.actions.insert(key, value_e9);
             }
             (Effect::Bar { .. } | Effect::Revision { .. }, None) | (Effect::None, _) => {}
@@ -330,13 +336,14 @@ impl Known {
         self.sources.get(usize::from(source)).map_or("", String::as_str)
     }
 
-    /// How many new shares one share of a symbol became by the splits with an ex-date after `after` up to `until`.
-    pub(super) fn split(&self, symbol: &str, after: NaiveDate, until: NaiveDate) -> f64 {
+    /// How many new shares one share of a symbol became by the splits with an ex-date after the first of `dates` up to the
+    /// second, which are asked for where the symbol was ever split.
+    pub(super) fn split(&self, symbol: &str, dates: impl FnOnce() -> (NaiveDate, NaiveDate)) -> f64 {
+        let Some(own) = self.splits.get(symbol) else { return 1.0 };
+        let (after, until) = dates();
         let (after, until) = (after.to_string(), until.to_string());
-        let splits = self.actions.iter().filter(|((of, ex_date, kind), _)| {
-            of == symbol && *kind == ActionKind::Split && *ex_date > after && *ex_date <= until
-        });
-        splits.map(|(_, value_e9)| *value_e9 as f64 / 1e9).filter(|ratio| *ratio > 0.0).product()
+        let within = own.iter().filter(|(ex_date, _)| **ex_date > after && **ex_date <= until);
+        within.map(|(_, value_e9)| *value_e9 as f64 / 1e9).filter(|ratio| *ratio > 0.0).product()
     }
 
     /// The index under which a source is known from now on.

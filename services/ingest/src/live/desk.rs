@@ -60,6 +60,9 @@ pub(super) struct Desk {
     /// The vendor's day so far, by symbol.
     pub(super) days: BTreeMap<String, Quote>,
     wanted: HashSet<String>,
+    /// Open of the session whose minutes are known. Those before it are for history: what the tape has of them is
+    /// forgotten, and a longer bar would be made of a part.
+    kept_ns: i64,
     /// Minutes that the source said it corrected: what it told before is not believed again.
     corrected: HashSet<(String, i64)>,
     last_frame_ns: i64,
@@ -96,6 +99,7 @@ impl Desk {
             ticks: Ticks::new(context.tape.clone(), source, config.ticks_every),
             days: BTreeMap::new(),
             wanted: config.symbols.iter().cloned().collect(),
+            kept_ns: since_ns,
             context: context.clone(),
             source: source.to_owned(),
             config,
@@ -255,11 +259,16 @@ impl Desk {
         let mut tellings = Vec::with_capacity(minutes.len());
         let mut findings = Vec::new();
         let mut closes = Vec::new();
+        let mut earlier = 0_u64;
         for minute in minutes {
             if from == Via::Stream {
                 self.gauge.messages += 1;
             }
             let Some(telling) = self.check(&minute, now, &mut findings) else { continue };
+            if telling.bar.start_ns < self.kept_ns {
+                earlier += 1;
+                continue;
+            }
             let (symbol, bar) = (&telling.symbol, telling.bar);
             let key = (symbol.clone(), bar.start_ns);
             if minute.revised {
@@ -285,6 +294,10 @@ impl Desk {
             let known = self.rollup.take(symbol, bar);
             tellings.push(telling);
             tellings.extend(known.into_iter().map(|long| self.longer(long, now)));
+        }
+        if earlier > 0 {
+            let source = &self.source;
+            tracing::info!(source, earlier, "{source}: {earlier} minutes of an earlier session left out");
         }
         // Who has read a bar has read what is wrong with it.
         self.find(findings).await?;
@@ -375,6 +388,7 @@ impl Desk {
             self.sessions.note(session.date, phase);
             if phase == SessionPhase::Opened {
                 // Of the sessions before nothing is told any more.
+                self.kept_ns = session.open_ns;
                 self.rollup.forget_before(session.open_ns);
                 self.stream.forget_before(session.open_ns);
                 self.corrected.retain(|(_, start_ns)| *start_ns >= session.open_ns);

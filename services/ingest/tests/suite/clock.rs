@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
 use chrono::NaiveDate;
+use contracts::from_timestamp;
 use contracts::stream::{MARKET, TRADING};
+use contracts::v1::Event;
+use contracts::v1::event::Body;
 use domain::bar::Timeframe;
 use event_log::{Append, Expect, MemoryLog, Tape};
 use ingest::clock::{self, ClockConfig, ClockHandle, FinishReason, Finished, Speed};
@@ -166,6 +169,25 @@ async fn every_instant_is_published_once_and_waited_for() {
     assert_eq!((progress.orders, progress.fills), (2 * progress.signals, progress.signals));
     assert_eq!(progress.instants_with_orders, progress.instants_with_signals);
     assert_eq!(tape.state(TRADING).await.unwrap().messages, 100 + 6 * progress.signals);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instant_says_how_far_trading_had_come_before_it() {
+    let (tape, _) = played(&Short::new(30)).await;
+    let time = |event: &Event| event.event_time.as_ref().and_then(from_timestamp).unwrap();
+    let mut trading = Vec::new();
+    for sequence in 1..=tape.state(TRADING).await.unwrap().last_sequence {
+        let event = tape.get(TRADING, sequence).await.unwrap().unwrap().event;
+        let waited_for = matches!(event.body, Some(Body::AccountMarked(_) | Body::RiskDecision(_)));
+        trading.push((time(&event), sequence, waited_for));
+    }
+    for recorded in stored(&tape, "market.>").await {
+        let earlier = trading.iter().filter(|(ns, ..)| *ns < time(&recorded.event));
+        let most = earlier.clone().map(|(_, sequence, _)| *sequence).max().unwrap_or_default();
+        let least = earlier.filter(|(.., waited_for)| *waited_for).map(|(_, sequence, _)| *sequence).max();
+        let said = recorded.event.instant.unwrap().trading_sequence;
+        assert!((least.unwrap_or_default()..=most).contains(&said), "{said}, {least:?} to {most}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{memory, stored};
 
+mod earlier;
+
 const MINUTE_NS: i64 = 60_000_000_000;
 const WITHIN: Duration = Duration::from_secs(20);
 

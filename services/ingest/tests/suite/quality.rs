@@ -138,8 +138,15 @@ async fn a_jump_like_a_split_is_found_unless_the_tape_has_the_split() {
         line: 0,
     };
     assert_eq!(check(&jumped, vec![split.clone()], rules()).await, []);
-    let later = Action { ex_date: "2025-03-19".parse().unwrap(), ..split };
-    assert_eq!(check(&jumped, vec![later], rules()).await.len(), 1);
+    // One that is stated for another day explains no jump, and shows none.
+    let later = Action { ex_date: "2025-03-19".parse().unwrap(), ..split.clone() };
+    let expected = [
+        one("split_shaped", Severity::Warning, "2025-03-18", "4.0004"),
+        one("split_without_jump", Severity::Warning, "2025-03-19", "1.0000"),
+    ];
+    assert_eq!(check(&jumped, vec![later], rules()).await, expected.concat());
+    let unseen = check(&days(60), vec![split], rules()).await;
+    assert_eq!(unseen, one("split_without_jump", Severity::Warning, "2025-03-18", "1.0001"));
 }
 
 #[tokio::test]

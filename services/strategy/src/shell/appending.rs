@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contracts::v1::Event;
-use contracts::{from_timestamp, stream};
+use contracts::{basis_of, from_timestamp, stream};
 use event_log::{Append, AppendError, Delivery, Expect, Last, LogError, Recorded, Tape, last_of};
 use runtime::Context;
 
@@ -84,8 +84,8 @@ impl Subjects {
     /// Remembers the signals of the same instant as `last`. They all stand behind what it had read of
     /// TRADING, because an instant's signals are appended together.
     async fn remember(&mut self, tape: &Tape, subject: &str, last: &Recorded) -> Result<(), LogError> {
-        let basis = last.event.basis.iter().find(|basis| basis.stream == stream::TRADING);
-        let from = basis.map_or(0, |basis| basis.sequence).saturating_add(1).min(last.sequence);
+        let read = basis_of(&last.event, stream::TRADING).unwrap_or_default();
+        let from = read.saturating_add(1).min(last.sequence);
         let mut reader = tape.read(stream::TRADING, &[subject.to_owned()], from).await?;
         loop {
             for delivery in reader.batch(BATCH).await? {

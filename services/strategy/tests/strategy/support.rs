@@ -212,7 +212,8 @@ impl Script {
             self.fill(event_ns, fills.clone()).await;
         }
         for (position, body) in (0u32..).zip(bodies) {
-            let frame = (self.clock == ClockMode::Tape).then_some(Instant { position, size, ..Instant::default() });
+            let frame =
+                (self.clock == ClockMode::Tape).then_some(Instant { position, size, ..Instant::default() });
             let id = event_id(&event_ns.to_string(), "market", position);
             self.append(&id, event_ns, body, frame, None).await;
         }

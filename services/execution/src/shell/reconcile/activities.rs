@@ -2,13 +2,14 @@
 //! an id that follows from the broker's.
 //!
 //! A dividend that the tape has paid by its corporate action is not paid again: the broker's is an entry of what the two
-//! differ by, which is nought where they agree and says that they are one. Shares of a split are the corporate action's;
+//! differ by, which is nought where they agree and says that they are one. Where the broker pays first, what the tape pays at the
+//! ex-date behind it is taken back. Shares of a split are the corporate action's;
 //! until it comes they are not taken for found.
 //!
 //! Deliberately absent: what was booked before the account was traded through the broker, which is in the cash that it
 //! began with; what moves cash in any other way or cannot be read, which somebody has to look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::{Activity, ActivityKind, Booked};
 use contracts::v1::event::Body;
@@ -25,6 +26,8 @@ use crate::step::Step;
 
 /// How long after its ex-date a dividend is paid at most.
 const PAID_WITHIN_NS: i64 = 90 * DAY_NS;
+/// How long before its ex-date one with due bills is paid at most: that is the first session after the payment.
+const PAID_BEFORE_NS: i64 = 5 * DAY_NS;
 /// How far a broker's word of a split and the corporate action may be apart.
 const SPLIT_WITHIN_NS: i64 = 3 * DAY_NS;
 /// For how long shares of a split wait for the corporate action.
@@ -53,6 +56,15 @@ struct Paid {
     settled: bool,
 }
 
+/// The dividends of an account on the tape.
+#[derive(Debug, Default)]
+struct Dividends {
+    /// Those that the tape has paid, oldest first.
+    paid: Vec<Paid>,
+    /// Ids of the entries that took over one of the broker's that the tape had not paid.
+    whole: BTreeSet<String>,
+}
+
 impl Shell {
     /// Books what the broker has booked and the tape has not.
     pub(super) async fn find_activities(
@@ -78,13 +90,17 @@ impl Shell {
             tallies.entry(account.to_owned()).or_default().differences += u32::from(found);
         }
         let splits = self.splits_to_come(account, &told).await?;
-        let due =
-            told.into_iter().filter_map(|activity| Some((self.unbooked(account, &activity)?, activity)));
-        let due: Vec<(String, Activity)> = due.collect();
-        let is_dividend = |(_, activity): &(String, Activity)| activity.kind == ActivityKind::Dividend;
-        let mut paid = if due.iter().any(is_dividend) { self.paid(account).await? } else { Vec::new() };
-        for (key, activity) in &due {
-            let found = self.take_over(account, key, activity, &mut paid).await?;
+        let is_dividend = |activity: &Activity| activity.kind == ActivityKind::Dividend;
+        let Dividends { mut paid, whole } =
+            if told.iter().any(is_dividend) { self.dividends(account).await? } else { Dividends::default() };
+        for activity in &told {
+            let found = if whole.contains(&event::activity_id(account, &activity.id)) && !activity.cancelled {
+                self.take_back(account, activity, &mut paid).await?
+            } else if let Some(key) = self.unbooked(account, activity) {
+                self.take_over(account, &key, activity, &mut paid).await?
+            } else {
+                false
+            };
             tallies.entry(account.to_owned()).or_default().differences += u32::from(found);
         }
         let from_ns = self.known_ns(account).saturating_sub(AGAIN_NS).max(attached_ns);
@@ -181,6 +197,51 @@ impl Shell {
         Ok(differs)
     }
 
+    /// Takes back what the tape has paid at the ex-date of a dividend that the broker had paid before it, which was taken over
+    /// whole; answers whether there was one.
+    async fn take_back(
+        &mut self,
+        account: &str,
+        activity: &Activity,
+        paid: &mut [Paid],
+    ) -> Result<bool, Error> {
+        let key = format!("{}/paid before", activity.id);
+        let is_done = self.machine.is_applied(&event::activity_id(account, &key));
+        let Some(known) = paid.iter_mut().find(|one| !is_done && comes_behind(one, activity)) else {
+            return Ok(false);
+        };
+        known.settled = true;
+        let Activity { id, word, symbol, amount, .. } = activity;
+        let reason =
+            format!("{word} {id}, {amount}, before the ex-date, at which the tape paid {}", known.amount);
+        let entry = AccountEntry {
+            account: account.to_owned(),
+            kind: EntryKind::Dividend.into(),
+            symbol: symbol.clone(),
+            strategy: known.strategy.clone(),
+            amount: (-known.amount).to_wire(),
+            actor: self.broker.name_of(account).to_owned(),
+            action_id: known.action_id.clone(),
+            reason: reason.clone(),
+            ..AccountEntry::default()
+        };
+        let differed = BrokerDiffered {
+            account: account.to_owned(),
+            kind: DifferenceKind::Cash.into(),
+            symbol: symbol.clone(),
+            at_broker: amount.to_string(),
+            on_tape: Amount(amount.0 + known.amount.0).to_string(),
+            resolution: DifferenceResolution::Corrected.into(),
+            detail: reason,
+            ..BrokerDiffered::default()
+        };
+        let event_ns = self.known_ns(account);
+        self.store_and_log(vec![Step::Book { entry, activity_id: key.clone(), event_ns }]).await?;
+        self.catch_up().await?;
+        self.note_of(account, Body::BrokerDiffered(differed), &format!("differed/{key}")).await?;
+        Ok(true)
+    }
+
     /// States that the broker has booked something that cannot be read; answers whether it is new. What else it has booked,
     /// and what it holds, is compared all the same.
     async fn cannot_read(&mut self, account: &str, what: String) -> Result<bool, Error> {
@@ -238,13 +299,14 @@ impl Shell {
         Ok(since_ns)
     }
 
-    /// The dividends that the tape has paid, oldest first.
-    async fn paid(&self, account: &str) -> Result<Vec<Paid>, Error> {
-        let mut all: BTreeMap<String, Paid> = BTreeMap::new();
+    /// The dividends of the account on the tape.
+    async fn dividends(&self, account: &str) -> Result<Dividends, Error> {
+        let (mut all, mut whole) = (BTreeMap::<String, Paid>::new(), BTreeSet::new());
         for recorded in self.events_of(account, "dividend").await? {
             let event_ns = event_ns(&recorded);
             let Some(Body::AccountEntry(entry)) = recorded.event.body else { continue };
             if entry.action_id.is_empty() {
+                whole.insert(recorded.event.id);
                 continue;
             }
             let amount = Amount::from_wire(entry.amount.as_ref());
@@ -261,9 +323,9 @@ impl Shell {
                 paid.settled = true;
             }
         }
-        let mut all: Vec<Paid> = all.into_values().collect();
-        all.sort_by_key(|paid| paid.event_ns);
-        Ok(all)
+        let mut paid: Vec<Paid> = all.into_values().collect();
+        paid.sort_by_key(|paid| paid.event_ns);
+        Ok(Dividends { paid, whole })
     }
 
     /// Symbols of splits of late that the broker has and the tape has not.
@@ -307,6 +369,12 @@ fn paid_here(paid: &[Paid], activity: &Activity) -> Option<usize> {
     let is_as_much = |one: &Paid| (one.amount.0 - activity.amount.0).abs() < CENT.0;
     let same = paid.iter().rposition(|one| waits(one) && is_as_much(one));
     same.or_else(|| paid.iter().rposition(waits))
+}
+
+/// Whether what the tape has paid is the dividend that a broker paid at or before its ex-date.
+fn comes_behind(paid: &Paid, activity: &Activity) -> bool {
+    let after_ns = activity.at_ns.saturating_sub(paid.event_ns);
+    !paid.settled && paid.symbol == activity.symbol && (-PAID_BEFORE_NS..=DAY_NS).contains(&after_ns)
 }
 
 #[cfg(test)]
@@ -354,5 +422,15 @@ mod tests {
         check(of("B", 120, 2_600), None);
         check(of("A", 210, 2_600), None);
         check(of("A", 95, 500), None);
+    }
+
+    #[test]
+    fn a_payment_may_come_some_days_before_its_ex_date() {
+        let expected = [(94, false), (95, true), (100, true), (101, true), (102, false)];
+        for (day, comes) in expected {
+            assert_eq!(comes_behind(&paid("due", 100, 500, false), &of("A", day, 490)), comes, "{day}");
+        }
+        assert!(!comes_behind(&paid("due", 100, 500, true), &of("A", 100, 500)), "the broker's is there");
+        assert!(!comes_behind(&paid("due", 100, 500, false), &of("B", 100, 500)));
     }
 }

@@ -218,6 +218,27 @@ async fn a_dividend_that_the_tape_has_paid_is_not_paid_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dividend_that_the_broker_has_paid_before_the_tape_is_not_paid_again() {
+    let mut stage = Stage::holding().await;
+    let before = stage.cash().await;
+    stage.books(activity("div", ActivityKind::Dividend, "A", 265, LATER_NS));
+    stage.restart().await;
+    assert_eq!(stage.cash().await, Amount(before.0 + cents(265).0), "nothing was paid here");
+    stage.takes_effect(action("A", ActionKind::Dividend, 260_000_000, EX_DATE), 50).await;
+    assert_eq!(stage.cash().await, Amount(before.0 + cents(525).0));
+    stage.restart().await;
+    assert_eq!(stage.booked().await, [265, -260].map(|amount| ("dividend".to_owned(), amount)));
+    assert_eq!(stage.cash().await, Amount(before.0 + cents(265).0));
+    let (_, entry) = stage.entries().await.pop().unwrap();
+    assert!(!entry.action_id.is_empty(), "it names the dividend that it takes back");
+    let last = stage.differed().await.pop().unwrap();
+    let sides = (last.at_broker.as_str(), last.on_tape.as_str());
+    assert_eq!((sides, last.resolution()), (("2.65", "5.25"), DifferenceResolution::Corrected));
+    stage.finds_nothing_more().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_split_come_with_the_tapes_own_action_alone() {
     let mut stage = Stage::holding().await;
     stage.books(activity("split", ActivityKind::Split, "A", 0, LATER_NS));

@@ -73,3 +73,28 @@ async fn a_tape_that_stays_silent_ends_the_import() {
     importer.settle_rest().await;
     assert_eq!((importer.report.appended, importer.underway.len()), (0, 0));
 }
+
+#[tokio::test]
+async fn what_is_refused_for_ever_ends_the_import() {
+    let mut importer = importer();
+    let answered = |duplicate| {
+        let stored = async move { Ok(vec![Appended { sequence: 1, duplicate }]) };
+        VecDeque::from([Underway { prepared: Prepared::default(), task: tokio::spawn(stored) }])
+    };
+    for _ in 0..2 {
+        for _ in 0..IN_VAIN_MAX {
+            importer.underway = answered(true);
+            assert!(importer.settle(Prepared::default()).await.unwrap().is_none());
+        }
+        // One that is stored in between shows that deciding again helps.
+        importer.underway = answered(false);
+        assert!(importer.settle(Prepared::default()).await.unwrap().is_some());
+    }
+    for _ in 0..IN_VAIN_MAX {
+        importer.underway = answered(true);
+        assert!(importer.settle(Prepared::default()).await.unwrap().is_none());
+    }
+    importer.underway = answered(true);
+    let given_up = importer.settle(Prepared::default()).await.unwrap_err().to_string();
+    assert!(given_up.contains("1000 times in a row"), "{given_up}");
+}
