@@ -107,8 +107,8 @@ impl TearSheet {
             }),
             time_in_market: time_in_market(rows),
         };
-        let mut warnings =
-            of_run(input.trades.len(), returns.len(), input.counts.ambiguous_bars, &measured.evidence);
+        let days = daily.returns.len();
+        let mut warnings = of_run(input.trades.len(), days, input.counts.ambiguous_bars, &measured.evidence);
         warnings.extend(input.warnings);
         let starting = rows.first().map(|row| row.equity);
         Ok(Self {

@@ -13,7 +13,7 @@ mod variants;
 
 pub use cliff::{GridPoint, parameter_cliff};
 pub use evidence::{SharpeEvidence, Trials};
-pub use split::{split_like, unstated_split};
+pub use split::{split_like, split_without_jump, unstated_split};
 pub use variants::{delay, look_ahead, warm_up};
 
 /// Closed trades below which averages say little.
@@ -47,6 +47,8 @@ pub enum Kind {
     AmbiguousBars,
     /// Prices jump as in a split that nobody states.
     UnstatedSplit,
+    /// A split is stated and prices do not jump as it would make them.
+    SplitWithoutJump,
     /// Cash was below zero on an account that is lent none.
     NegativeCash,
 }
@@ -66,6 +68,7 @@ impl Kind {
             Self::WarmUp => "warm_up",
             Self::AmbiguousBars => "ambiguous_bars",
             Self::UnstatedSplit => "unstated_split",
+            Self::SplitWithoutJump => "split_without_jump",
             Self::NegativeCash => "negative_cash",
         }
     }
@@ -86,6 +89,7 @@ impl Kind {
             Self::WarmUp => "Warm-up too short",
             Self::AmbiguousBars => "Ambiguous bars",
             Self::UnstatedSplit => "Unstated split",
+            Self::SplitWithoutJump => "Split without a jump",
             Self::NegativeCash => "Negative cash",
         }
     }

@@ -4,18 +4,19 @@
 //! bar one bar late. Warm-up: a window is entered after the stated warm-up and after all the bars there are. Cliff:
 //! the neighbours of the parameters. The checks of one run walk its newest bars, at most [`BARS_MAX`], so that they
 //! cost a bounded time beside a long run; a note says so. Before them the prices themselves: a split that nobody
-//! stated.
+//! stated, and one that is stated and does not show.
 //!
 //! Deliberately absent: thresholds and words (`analytics::warnings`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::warnings::{
-    GridPoint, Warning, delay, look_ahead, parameter_cliff, split_like, unstated_split, warm_up,
+    GridPoint, Warning, delay, look_ahead, parameter_cliff, split_like, split_without_jump, unstated_split,
+    warm_up,
 };
 use chrono::NaiveDate;
 use domain::calendar::Calendar;
-use domain::corporate_action::CorporateAction;
+use domain::corporate_action::{CorporateAction, lacks_jump};
 use domain::money::{E9, Price, Quantity};
 use domain::performance::Trade;
 use domain::series::{BarSeries, Column, MarketData};
@@ -30,6 +31,8 @@ use crate::measure::{Statistics, statistics};
 const BARS_MAX: usize = 100_000;
 /// Most neighbours that are run.
 const NEIGHBOURS_MAX: usize = 24;
+/// Bars for which a wrong price may stand.
+const ODD_BARS_MAX: usize = 3;
 /// What is held against the neighbours of a single run.
 const METRIC: &str = "sharpe";
 
@@ -71,18 +74,20 @@ pub fn of_prices_walked(config: &Config, data: &MarketData) -> Vec<Warning> {
     of_prices(&walked, config.calendar, config.until_ns)
 }
 
-/// What looks like a split between two sessions and is stated by no corporate action, one warning a series. Bars that
-/// close at `until_ns` or later do not count.
+/// What looks like a split between two sessions and is stated by no corporate action, and what is stated and looks like
+/// none, one warning of each kind a series. Bars that close at `until_ns` or later do not count.
 #[must_use]
 pub fn of_prices(data: &MarketData, calendar: &Calendar, until_ns: Option<i64>) -> Vec<Warning> {
-    let unstated = data.series.iter().filter_map(|series| {
-        let own = data.actions.iter().filter(|dated| dated.symbol == series.symbol);
-        of_series(series, own.map(|dated| &dated.action), calendar, until_ns)
+    let of_both = data.series.iter().flat_map(|series| {
+        let dated = data.actions.iter().filter(|dated| dated.symbol == series.symbol);
+        let own: Vec<&CorporateAction> = dated.map(|dated| &dated.action).collect();
+        let unstated = of_series(series, own.iter().copied(), calendar, until_ns);
+        unstated.into_iter().chain(without_jump(series, own.iter().copied(), calendar, until_ns))
     });
-    unstated.collect()
+    of_both.collect()
 }
 
-/// The same of one series, whose corporate actions are `actions`.
+/// What looks like a split of one series, whose corporate actions are `actions`, and is stated by none of them.
 #[must_use]
 pub fn of_series<'a>(
     series: &BarSeries,
@@ -106,10 +111,44 @@ pub fn of_series<'a>(
         }
         let ratio = split_like(Price(close).to_f64(), Price(open).to_f64())?;
         let (before, date) = (date(row - 1), date(row));
-        (before < date && !is_stated(before, date)).then_some((date, ratio))
+        let is_found = before < date && !is_stated(before, date) && !is_odd(opens, &closes[..end], row);
+        is_found.then_some((date, ratio))
     });
     let (date, ratio) = jumps.next()?;
     Some(unstated_split(&series.symbol, date, ratio, jumps.count()))
+}
+
+/// Whether the jump into a row is one into a wrong price or back from it: what was before the jump is back soon after it,
+/// or was there shortly before.
+fn is_odd(opens: &[i64], closes: &[i64], row: usize) -> bool {
+    let is_near = |one: i64, other: i64| one.saturating_sub(other).saturating_abs() < one.min(other) / 10;
+    let (before, at) = (closes[row - 1], opens[row]);
+    let mut after = closes[row..].iter().take(ODD_BARS_MAX);
+    let mut earlier = closes[..row - 1].iter().rev().take(ODD_BARS_MAX);
+    after.any(|close| is_near(*close, before)) || earlier.any(|close| is_near(*close, at))
+}
+
+/// What is stated as a split of one series and does not show in its prices.
+fn without_jump<'a>(
+    series: &BarSeries,
+    actions: impl Iterator<Item = &'a CorporateAction>,
+    calendar: &Calendar,
+    until_ns: Option<i64>,
+) -> Option<Warning> {
+    let (closes, opens, close_ns) = (series.close.values(), series.open.values(), series.close_ns.values());
+    let end = close_ns.partition_point(|ns| *ns < until_ns.unwrap_or(i64::MAX));
+    let splits = actions.filter_map(|action| Some((action.ex_date, action.split()?.terms())));
+    // What stands in two files is one.
+    let splits: BTreeSet<(NaiveDate, (i64, i64))> = splits.collect();
+    let mut unseen = splits.into_iter().filter(|(ex_date, (new, old))| {
+        let start_ns = calendar.start_of(*ex_date);
+        let row = close_ns.partition_point(|ns| *ns <= start_ns);
+        let price = |e9: i64| Price(e9).to_f64();
+        let ratio = *new as f64 / *old as f64;
+        (1..end).contains(&row) && lacks_jump(price(closes[row - 1]), price(opens[row]), ratio)
+    });
+    let (date, terms) = unseen.next()?;
+    Some(split_without_jump(&series.symbol, date, terms, unseen.count()))
 }
 
 /// The part of a run that is checked, with data of its own.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use contracts::v1::event::Body;
-use contracts::v1::{BacktestFinished, BacktestRequest, BacktestStarted, Event};
+use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest, BacktestStarted, Event};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, AppendError, Delivery, Expect, LogError, Tape};
 use runtime::command::{Caller, request_backtest};
@@ -88,6 +88,19 @@ pub(crate) async fn start(
 
 /// Says what a run came to, unless that was said before: the first end counts. Answers whether this is it.
 pub(crate) async fn finish(tape: &Tape, source: &str, end: BacktestFinished) -> Result<bool, AppendError> {
+    let run_id = end.run_id.clone();
+    let said = say_end(tape, source, end).await;
+    // A result that the tape does not take, as one that is too large, leaves a run that has ended all the same.
+    if let Err(AppendError::Refused(why)) = &said {
+        let detail = format!("what it came to cannot be stored: {why}");
+        let outcome = BacktestOutcome::Failed.into();
+        let failed = BacktestFinished { run_id, outcome, detail, ..BacktestFinished::default() };
+        say_end(tape, source, failed).await?;
+    }
+    said
+}
+
+async fn say_end(tape: &Tape, source: &str, end: BacktestFinished) -> Result<bool, AppendError> {
     let subject = Subject::backtest(&end.run_id, "finished");
     let filter = subject.as_str().to_owned();
     let event = event(&end.run_id.clone(), source, "backtest_finished", 0, Body::BacktestFinished(end));

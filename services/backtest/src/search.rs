@@ -96,8 +96,7 @@ pub(crate) fn sweep(
         .unzip();
     let best = engine::best(&trials).ok_or_else(|| {
         let refused = trials.iter().find_map(|trial| trial.measured.as_ref().err());
-        let why = refused.map_or_else(String::new, |error| format!(", the first because {error}"));
-        WorkError::Failed(format!("none of the {} runs has a score{why}", trials.len()))
+        unscored(job.request, trials.len(), refused)
     })?;
     let best_point = best.point.clone();
     let chosen = with_values(config, &space, &best_point);
@@ -126,7 +125,7 @@ pub(crate) fn sweep(
     let best = named(&space, &best_point);
     let words: Vec<_> = best.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let mut checked = checks::of_run(&chosen, &market.data)?;
-    let metric = job.request.search.as_ref().map_or("sharpe", |search| search.metric.as_str());
+    let metric = metric(job.request);
     let tried = Tried { space: &space, trials: &trials, best: &best_point };
     checked.warnings.extend(checks::cliff_of_search(config, market, &tried, metric)?);
     let searched = Searched {
@@ -138,6 +137,20 @@ pub(crate) fn sweep(
         ..Searched::default()
     };
     Ok((outcome, searched))
+}
+
+/// What is to be highest.
+fn metric(request: &BacktestRequest) -> &str {
+    request.search.as_ref().map_or("sharpe", |search| search.metric.as_str())
+}
+
+/// A search of which no run can be the best one.
+fn unscored(request: &BacktestRequest, runs: usize, refused: Option<&engine::Error>) -> WorkError {
+    let why = match refused {
+        Some(error) => format!(", the first because {error}"),
+        None => format!(": {} is undefined of each", metric(request)),
+    };
+    WorkError::Failed(format!("none of the {runs} runs has a score{why}"))
 }
 
 /// What was tried: a combination that cannot be run had no chance to be the best by luck.
@@ -195,6 +208,9 @@ pub(crate) fn walk_forward(
         WalkForwardError::Run(error) => WorkError::from(error),
         other => WorkError::Failed(other.to_string()),
     })?;
+    if found.folds.iter().all(|fold| fold.chosen.is_none()) {
+        return Err(unscored(job.request, found.runs, found.refusal.as_ref()));
+    }
     let windows = found.folds.iter().map(|fold| WindowRow {
         in_sample: (fold.in_sample.0.date.to_string(), fold.in_sample.1.date.to_string()),
         out_of_sample: (fold.out_of_sample.0.date.to_string(), fold.out_of_sample.1.date.to_string()),
@@ -246,6 +262,8 @@ fn joined_hash(trades: &[Trade], equity: &[EquityRow]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use contracts::v1::BacktestSearch;
+
     use super::*;
 
     #[test]
@@ -255,5 +273,15 @@ mod tests {
         let refused = || Err(engine::Error::Cancelled);
         let trials = [sharpe(Some(1.0)), refused(), sharpe(Some(3.0)), sharpe(None), refused()].map(trial);
         assert_eq!(evidence(&trials), Trials { count: 3, sharpe_variance_annual: Some(2.0) });
+    }
+
+    #[test]
+    fn a_search_without_a_score_says_why() {
+        let search = BacktestSearch { metric: "beta".to_owned(), ..BacktestSearch::default() };
+        let request = BacktestRequest { search: Some(search), ..BacktestRequest::default() };
+        let told = |refused| unscored(&request, 6, refused).to_string();
+        assert_eq!(told(None), "none of the 6 runs has a score: beta is undefined of each");
+        let refused = told(Some(&engine::Error::Cancelled));
+        assert!(refused.starts_with("none of the 6 runs has a score, the first because "), "{refused}");
     }
 }

@@ -1,6 +1,6 @@
-//! The limits that a run was held against, as its results state them.
+//! The limits that a run was held against and the costs that it had, as its results state them.
 
-use contracts::v1::BacktestRequest;
+use contracts::v1::{BacktestRequest, Costs};
 use domain::money::{Amount, Quantity};
 use domain::risk::fields;
 
@@ -38,9 +38,29 @@ pub fn limits(request: &BacktestRequest) -> Vec<(String, String)> {
     named
 }
 
+/// Every cost of a run by name, nought where there is none. Rates and shares are fractions of one, money is in dollars.
+#[must_use]
+pub fn costs(costs: &Costs) -> [(&'static str, String); 9] {
+    let share = |e9: i64| Quantity(e9).to_string();
+    let money = |money| Amount::from_wire(money).to_string();
+    let has_fees = costs.sale_fee_rate_e9 != 0 || costs.sale_fee_per_share_e9 != 0;
+    [
+        ("commission_rate", share(costs.commission_rate_e9)),
+        ("commission_per_share", share(costs.commission_per_share_e9)),
+        ("commission_minimum", money(costs.commission_minimum.as_ref())),
+        ("commission_per_order", money(costs.commission_per_order.as_ref())),
+        ("regulatory_fees", if has_fees { "us" } else { "none" }.to_owned()),
+        ("slippage_rate", share(costs.slippage_rate_e9)),
+        ("slippage_per_share", share(costs.slippage_per_share_e9)),
+        ("slippage_volume", share(costs.slippage_volume_rate_e9)),
+        ("max_volume_share", share(costs.volume_share_most_e9)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use contracts::v1::{LimitScope, LimitsSet, RiskLimits, TradeLimits};
+    use domain::matching::us_sale_fees;
 
     use super::*;
 
@@ -63,5 +83,25 @@ mod tests {
         assert!(has("max_position", "0.25") && has("max_price_age_s", "5400"), "{named:?}");
         assert!(has("symbol:SPY.max_open_orders", "3"), "{named:?}");
         assert!(limits(&BacktestRequest::default()).is_empty());
+    }
+
+    #[test]
+    fn every_cost_is_named() {
+        let all = Costs {
+            commission_rate_e9: 1_000_000,
+            commission_per_share_e9: 5_000_000,
+            commission_minimum: Amount(1_000_000_000).to_wire(),
+            commission_per_order: Amount(2_000_000_000).to_wire(),
+            slippage_rate_e9: 100_000,
+            slippage_per_share_e9: 10_000_000,
+            slippage_volume_rate_e9: 70_000_000,
+            volume_share_most_e9: 250_000_000,
+            ..us_sale_fees()
+        };
+        let values = |of: &Costs| costs(of).map(|(_, value)| value);
+        let expected = ["0.001", "0.005", "1", "2", "us", "0.0001", "0.01", "0.07", "0.25"];
+        assert_eq!(values(&all), expected.map(str::to_owned));
+        let none = ["0", "0", "0", "0", "none", "0", "0", "0", "0"];
+        assert_eq!(values(&Costs::default()), none.map(str::to_owned));
     }
 }

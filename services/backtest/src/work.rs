@@ -12,7 +12,7 @@ use contracts::v1::{
     AccountKind, BacktestCounts, BacktestDenials, BacktestFinished, BacktestKind, BacktestOutcome,
     BacktestRequest,
 };
-use domain::money::{Amount, Quantity};
+use domain::money::Amount;
 use domain::order::group::policy_name;
 use engine::{Config, Counts, Hash, Outcome};
 
@@ -264,7 +264,6 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let kinds: Vec<_> = request.strategies.iter().map(|strategy| strategy.kind.as_str()).collect();
     let symbols: Vec<String> = market.data.series.iter().map(|series| series.symbol.to_string()).collect();
     let setting = |name: &str, value: String| Setting { name: name.to_owned(), value };
-    let share = |e9: i64| Quantity(e9).to_string();
     let sizing =
         request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
     let policies = request.strategies.iter().map(|one| policy_name(one.group_policy()));
@@ -277,6 +276,23 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     };
     let asked = |date: &str, open: &str| if date.is_empty() { open.to_owned() } else { date.to_owned() };
     let range = format!("{} to {}", asked(&request.from, "the first"), asked(&request.to, "the last"));
+    let mut settings = vec![
+        setting("cash", Amount::from_wire(request.cash.as_ref()).to_string()),
+        setting("account kind", request.account_kind().name().unwrap_or("none stated").to_owned()),
+        setting("sizing", sizing.collect::<Vec<_>>().join("; ")),
+    ];
+    settings.extend(terms::costs(&costs).map(|(name, value)| setting(&name.replace('_', " "), value)));
+    settings.extend([
+        setting("short positions", if request.allow_short { "allowed" } else { "not allowed" }.to_owned()),
+        setting("group policy", policies.collect::<Vec<_>>().join("; ")),
+        setting("limits", if limits.is_empty() { "none stated".to_owned() } else { limits.join(", ") }),
+        setting("sessions asked for", range),
+        setting("revisions", revisions.to_owned()),
+        setting("benchmark", asked(&request.benchmark, "none")),
+        setting("seed", request.seed.to_string()),
+        // Without them profits do not add up to what equity gained.
+        setting("dividends received", outcome.dividends.to_string()),
+    ]);
     let mut notes = notes.to_vec();
     notes.extend(market.notes.iter().cloned());
     match (&request.limits, request.limit_sets.is_empty()) {
@@ -309,27 +325,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
         symbols,
         timeframe: request.timeframe.clone(),
         calendar: market.calendar.exchange().to_owned(),
-        settings: vec![
-            setting("cash", Amount::from_wire(request.cash.as_ref()).to_string()),
-            setting("account kind", request.account_kind().name().unwrap_or("none stated").to_owned()),
-            setting("sizing", sizing.collect::<Vec<_>>().join("; ")),
-            setting("commission rate", share(costs.commission_rate_e9)),
-            setting("commission per share", share(costs.commission_per_share_e9)),
-            setting("commission minimum", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),
-            setting("slippage rate", share(costs.slippage_rate_e9)),
-            setting(
-                "short positions",
-                if request.allow_short { "allowed" } else { "not allowed" }.to_owned(),
-            ),
-            setting("group policy", policies.collect::<Vec<_>>().join("; ")),
-            setting("limits", if limits.is_empty() { "none stated".to_owned() } else { limits.join(", ") }),
-            setting("sessions asked for", range),
-            setting("revisions", revisions.to_owned()),
-            setting("benchmark", asked(&request.benchmark, "none")),
-            setting("seed", request.seed.to_string()),
-            // Without them profits do not add up to what equity gained.
-            setting("dividends received", outcome.dividends.to_string()),
-        ],
+        settings,
         data_hash: Some(market.hash.clone()),
         result_hash: outcome.chain_hash.clone(),
         code_version: job.code_version.to_owned(),

@@ -1,4 +1,4 @@
-//! Prices that jump as they do in a split.
+//! Prices that jump as they do in a split, and splits without a jump of prices.
 
 use chrono::NaiveDate;
 
@@ -28,10 +28,26 @@ pub fn unstated_split(symbol: &str, date: NaiveDate, (new, old): (u32, u32), mor
         more => format!(" (and on {more} other dates)"),
     };
     let text = format!(
-        "{symbol} looks split {new}:{old} on {date}{others} and no split is stated: give or import a file of \
-         corporate actions."
+        "{symbol} looks split {new}:{old} on {date}{others} and no split is stated then: either the corporate actions \
+         lack one, which a file of them states, or the price itself moved that far or is wrong."
     );
     Warning::new(Kind::UnstatedSplit, text)
+}
+
+/// The warning that a split of `symbol` of `new` shares for `old` ones on `date`, and on `more` other dates, is stated,
+/// and that prices show none.
+#[must_use]
+pub fn split_without_jump(symbol: &str, date: NaiveDate, (new, old): (i64, i64), more: usize) -> Warning {
+    let others = match more {
+        0 => String::new(),
+        1 => " (and 1 other)".to_owned(),
+        more => format!(" (and {more} others)"),
+    };
+    let text = format!(
+        "{symbol}: a split {new}:{old} is stated for {date}{others} and its prices do not jump then: they are adjusted \
+         for it already, or the action, its ratio or its date is wrong. What is held is split all the same."
+    );
+    Warning::new(Kind::SplitWithoutJump, text)
 }
 
 #[cfg(test)]
@@ -44,6 +60,12 @@ mod tests {
         assert!(told(1).contains("(and on 1 other date)"), "{}", told(1));
         assert!(told(2).contains("(and on 2 other dates)"), "{}", told(2));
         assert!(!told(0).contains("other"), "{}", told(0));
+    }
+
+    #[test]
+    fn a_split_without_a_jump_is_named_with_its_ratio_and_day() {
+        let told = split_without_jump("AAPL", NaiveDate::default(), (7, 1), 1).text;
+        assert!(told.starts_with("AAPL: a split 7:1 is stated for 1970-01-01 (and 1 other) and "), "{told}");
     }
 
     #[test]

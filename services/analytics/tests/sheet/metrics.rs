@@ -36,6 +36,7 @@ fn the_page_describes_every_warning() {
         Kind::WarmUp,
         Kind::AmbiguousBars,
         Kind::UnstatedSplit,
+        Kind::SplitWithoutJump,
         Kind::NegativeCash,
     ] {
         assert!(PAGE.contains(&format!("| `{}` |", kind.name())), "{kind:?}");

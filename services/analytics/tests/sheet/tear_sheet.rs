@@ -2,6 +2,7 @@
 
 use analytics::monte_carlo::Settings;
 use analytics::sheet::{Counts, RunFacts};
+use analytics::warnings::Warning;
 use analytics::{Benchmark, Input, TearSheet, view::View};
 use domain::calendar::Calendar;
 use domain::money::Amount;
@@ -149,5 +150,7 @@ fn a_total_loss_is_measured_as_far_as_it_can_be() {
     assert_eq!((sheet.metric("total_return"), sheet.metric("max_drawdown")), (Some(-1.0), Some(-1.0)));
     assert_eq!((sheet.metric("sharpe"), sheet.metric("cagr")), (None, None));
     assert_eq!(sheet.daily.returns, [Some(-0.5), Some(-1.0), None]);
+    let counted = |warning: &Warning| warning.text.starts_with("3 daily returns;");
+    assert!(sheet.warnings.iter().any(counted), "{:?}", sheet.warnings);
     assert!(sheet.to_html().unwrap().contains("−100.00 %"));
 }

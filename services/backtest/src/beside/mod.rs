@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, StrategyWarmed};
-use contracts::{Subject, Timestamp, chain_id, event_id};
+use contracts::{Subject, Timestamp, basis_of, chain_id, event_id};
 use domain::series::MarketData;
 use engine::{Config, Given, Outside, OutsideError, Shown};
 use event_log::{Acks, AppendError, Delivery, Hints, LogError, Reader, Recorded, Tape};
@@ -286,8 +286,7 @@ impl Desk {
         if event.causation_id.is_empty() {
             return Some("field `causation_id`: empty, expected an event's id on the tape clock".to_owned());
         }
-        let market = event.basis.iter().find(|basis| basis.stream == MARKET);
-        let (market, end) = (market.map_or(0, |basis| basis.sequence), self.writer.market_end());
+        let (market, end) = (basis_of(event, MARKET).unwrap_or_default(), self.writer.market_end());
         if market > end {
             return Some(format!("field `basis`: {MARKET} {market}, expected at most {end}, its end"));
         }

@@ -23,7 +23,7 @@ use runtime::ClockMode;
 
 use super::difference::{Divergence, is_same};
 use super::market::Market;
-use super::{Found, basis_of};
+use super::{Found, read_of};
 
 /// Decisions remembered: those of one round and then some.
 const RECENT_MAX: usize = 4_096;
@@ -148,10 +148,10 @@ impl Decisions {
         let Some(Body::Signal(signal)) = &cause.body else {
             return Ok(Found::Diverged(Divergence::not_derived(recorded)));
         };
-        let priced = basis_of(&recorded.event, stream::MARKET);
+        let priced = read_of(&recorded.event, stream::MARKET);
         self.read(priced, market).await?;
-        let trading = basis_of(&recorded.event, stream::TRADING);
-        let round = Some(basis_of(&recorded.event, ROUND_BASIS)).filter(|through| *through > 0);
+        let trading = read_of(&recorded.event, stream::TRADING);
+        let round = Some(read_of(&recorded.event, ROUND_BASIS)).filter(|through| *through > 0);
         let aside = self.stirred > trading || round.is_some();
         let past = if aside { self.past(trading, round).await? } else { None };
         // The clock may have gone on before the answer was stored.

@@ -19,6 +19,8 @@ mod market;
 mod order_by_order;
 mod orders;
 mod quiet;
+mod recorded;
+mod registry;
 mod report;
 mod rerun;
 mod strategies;
@@ -30,7 +32,7 @@ use std::ops::ControlFlow;
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{ChainHash, from_timestamp, stream};
+use contracts::{ChainHash, basis_of, from_timestamp, stream};
 use domain::book::{Book, FoldError};
 use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
@@ -40,8 +42,9 @@ pub use analytics::comparison::{AccountEnd, Difference, Outcome, Row, Side};
 pub use changes::{ChangeError, changes};
 pub use comparison::{compare, side};
 pub use difference::{Divergence, Problem};
+pub use recorded::Recording;
 pub use report::{Counts, Report};
-pub use rerun::{Recording, Rerun};
+pub use rerun::Rerun;
 pub use stretch::{Stretch, StretchError, rerun};
 
 use decisions::Decisions;
@@ -122,9 +125,9 @@ enum Found {
     Diverged(Divergence),
 }
 
-/// How far the service that wrote `event` had read a stream.
-fn basis_of(event: &Event, stream: &str) -> u64 {
-    event.basis.iter().find(|basis| basis.stream == stream).map_or(0, |basis| basis.sequence)
+/// How far the service that wrote `event` had read a stream; not at all where it does not say.
+fn read_of(event: &Event, stream: &str) -> u64 {
+    basis_of(event, stream).unwrap_or_default()
 }
 
 /// Replays TRADING. `progress` hears of the sequence reached and the last one, now and then.
@@ -196,6 +199,7 @@ impl Replay {
         let Delivery::Event(recorded) = delivery else {
             self.report.counts.parked += 1;
             self.skip(sequence);
+            self.compare_read_model(sequence);
             return Ok(());
         };
         self.prepare(&recorded).await?;
@@ -212,7 +216,7 @@ impl Replay {
             && matches!(recorded.event.body, Some(Body::AccountMarked(_)))
         {
             // Whoever decides after a mark has read MARKET at least as far; so little of it is held.
-            self.decisions.read(basis_of(&recorded.event, stream::MARKET), &mut self.market).await?;
+            self.decisions.read(read_of(&recorded.event, stream::MARKET), &mut self.market).await?;
         }
         self.compare_read_model(sequence);
         let read = [
@@ -239,7 +243,7 @@ impl Replay {
             return Ok(());
         }
         // The clock began an instant, so everything of the one before it must be there.
-        let next = basis_of(&recorded.event, stream::MARKET);
+        let next = read_of(&recorded.event, stream::MARKET);
         if let Some(signal) = self.strategies.missing(next) {
             self.diverged(recorded, Divergence::not_recorded(&signal, recorded.sequence));
         } else if let Some(decision) = self.undecided(recorded) {

@@ -11,7 +11,7 @@ use runtime::{ClockMode, Instants};
 use super::decisions::Decisions;
 use super::difference::{Divergence, is_same};
 use super::market::Market;
-use super::{Found, ReplayError, basis_of};
+use super::{Found, ReplayError, read_of};
 
 /// The execution service, followed.
 pub(super) struct Orders {
@@ -61,7 +61,7 @@ impl Orders {
             ) => true,
             _ => false,
         };
-        let through = basis_of(&recorded.event, stream::MARKET);
+        let through = read_of(&recorded.event, stream::MARKET);
         if !of_market || through <= self.read {
             return Ok(Begun::Nothing);
         }
@@ -101,7 +101,7 @@ impl Orders {
         decisions: &mut Decisions,
     ) -> Result<Found, ReplayError> {
         let mut derived = self.follower.derive(recorded).await.map_err(ReplayError::broker)?;
-        let read = basis_of(&recorded.event, stream::TRADING);
+        let read = read_of(&recorded.event, stream::TRADING);
         if !derived.is(&recorded.event.id)
             && matches!(recorded.event.body, Some(Body::OrderSubmitted(_)))
             && (1..self.follower.book().sequence()).contains(&read)

@@ -8,9 +8,10 @@
 //! An input is met after the marks of the instant in which, or after which, it was recorded, and after what was decided and
 //! sent there before it was read: a change of a strategy after the strategy's own signals, decisions and orders, any
 //! other statement after everybody's. One that lets a strategy signal is met before its signals only where one of them had
-//! read it. A request about an order that came when the next instant had begun is of that one. An order by hand belongs to the
-//! instant in which risk decided it. What risk decided in several rounds is decided in their order. Deliberately absent:
-//! comparing (`super::comparison`), printing.
+//! read it. What execution had not read when it marked the next instant is of that one, unless somebody else had read it;
+//! so is a request about an order that came when the next instant had begun. An order by hand belongs to the instant in which
+//! risk decided it. What risk decided in several rounds is decided in their order, and what execution had done before one of
+//! them is done before it. Deliberately absent: comparing (`super::comparison`), printing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -24,127 +25,12 @@ use runtime::{Instant, Instants};
 
 use super::decisions::Decisions;
 use super::market::Market;
+use super::recorded::{Input, Recorder, Recording, Stage};
 use super::strategies::Strategies;
-use super::{BATCH, Options, Replay, ReplayError, Watch, basis_of, is_by_hand};
+use super::{BATCH, Options, Replay, ReplayError, Watch};
 
 /// Most events that one instant may make; more would be a loop.
 const INSTANT_MAX: usize = 100_000;
-
-/// A recorded stretch of TRADING.
-#[derive(Debug, Default)]
-pub struct Recording {
-    /// Everything in it.
-    pub events: Vec<Event>,
-    /// What of it was taken as it is.
-    inputs: VecDeque<Input>,
-    /// Orders by hand that nobody decided in it.
-    undecided: Vec<Event>,
-    /// How far TRADING had been read when a signal was decided, by signal id.
-    read: HashMap<String, u64>,
-    /// Last MARKET sequence of its last instant.
-    market: u64,
-}
-
-/// The part of an instant after which an input is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Marks,
-    Signals,
-    Decisions,
-    Orders,
-}
-
-/// Something that was decided or sent.
-#[derive(Debug)]
-struct Made {
-    stage: Stage,
-    strategy: String,
-    /// MARKET sequence of its instant.
-    market: u64,
-    /// How far TRADING had been read.
-    read: u64,
-}
-
-impl Made {
-    /// What `event`, which stands in the instant of `market`, made.
-    fn of(event: &Event, market: u64) -> Option<Self> {
-        let (stage, strategy) = match event.body.as_ref()? {
-            Body::Signal(signal) => (Stage::Signals, signal.strategy.as_str()),
-            Body::RiskDecision(decision) => (Stage::Decisions, decision.strategy.as_str()),
-            Body::OrderSubmitted(submitted) => (Stage::Orders, submitted.order.as_ref()?.strategy.as_str()),
-            // A second request is not what the order was cancelled on.
-            Body::OrderCancelled(_) => (Stage::Orders, ""),
-            _ => return None,
-        };
-        Some(Self { stage, strategy: strategy.to_owned(), market, read: basis_of(event, stream::TRADING) })
-    }
-
-    /// Whether `input` concerned it and was not read yet.
-    fn is_before(&self, input: &Input) -> bool {
-        let concerned = changed_strategy(&input.event).is_none_or(|changed| changed == self.strategy);
-        concerned && self.read < input.sequence
-    }
-
-    /// Whether it is a signal of `strategy` that had read `input`.
-    fn is_signal_behind(&self, input: &Input, strategy: &str) -> bool {
-        self.stage == Stage::Signals && self.strategy == strategy && self.read >= input.sequence
-    }
-}
-
-/// Something that is taken as it is.
-#[derive(Clone, Debug)]
-struct Input {
-    /// MARKET sequence after whose instant it came.
-    market: u64,
-    after: Stage,
-    /// Sequence on the recorded tape.
-    sequence: u64,
-    event: Event,
-}
-
-impl Recording {
-    /// Goes on to the instant of this MARKET sequence where nothing that was recorded leads there.
-    pub(super) fn reach(&mut self, market: u64) {
-        self.market = self.market.max(market);
-    }
-
-    /// Says after which part of its instant each input is met, from what was `made` there.
-    fn place(&mut self, made: &[Made]) {
-        // Changes of one strategy are met in their order.
-        let mut last: HashMap<String, (u64, Stage)> = HashMap::new();
-        for input in &mut self.inputs {
-            // Who signals states what is decided; it is not what others decide on.
-            if matches!(input.event.body, Some(Body::Signal(_))) {
-                continue;
-            }
-            let market = input.market;
-            let first = made.partition_point(|one| one.market < market);
-            let same = made[first..].iter().take_while(|one| one.market == market);
-            let before = same.clone().filter(|one| one.is_before(input));
-            input.after = before.map(|one| one.stage).max().unwrap_or(Stage::Marks);
-            let Some(strategy) = changed_strategy(&input.event).map(str::to_owned) else { continue };
-            if starts(&input.event) && !same.clone().any(|one| one.is_signal_behind(input, &strategy)) {
-                input.after = input.after.max(Stage::Signals);
-            }
-            if let Some((of, after)) = last.get(&strategy)
-                && *of == market
-            {
-                input.after = input.after.max(*after);
-            }
-            last.insert(strategy, (market, input.after));
-        }
-    }
-
-    /// Takes note of a decision: an order by hand belongs to the instant in which it was decided.
-    fn decided(&mut self, signal_id: &str) {
-        let Some(place) = self.undecided.iter().position(|event| event.id == signal_id) else { return };
-        self.undecided.remove(place);
-        let input = self.inputs.iter().position(|input| input.event.id == signal_id);
-        if let Some(input) = input.and_then(|place| self.inputs.remove(place)) {
-            self.inputs.push_back(Input { market: self.market, ..input });
-        }
-    }
-}
 
 /// A stretch run again.
 pub struct Rerun {
@@ -154,6 +40,10 @@ pub struct Rerun {
     follower: Follower,
     instants: Instants,
     read: u64,
+    /// Last MARKET sequence of the instant before the present one.
+    before: u64,
+    /// Last recorded act of execution that has its counterpart here.
+    acted: u64,
     sequence: u64,
     events: Vec<Event>,
 }
@@ -193,6 +83,8 @@ impl Rerun {
             follower: replay.orders.follower,
             instants: Instants::new(clock),
             read,
+            before: read,
+            acted: 0,
             sequence,
             events: Vec::new(),
         })
@@ -206,56 +98,24 @@ impl Rerun {
 
     /// What TRADING holds after this rerun's beginning and through `to`.
     pub async fn recording(&self, tape: &Tape, to: u64) -> Result<Recording, ReplayError> {
-        let mut recording = Recording { market: self.read, ..Recording::default() };
+        let mut recorder = Recorder::behind(self.read);
         if to <= self.sequence {
-            return Ok(recording);
+            return Ok(recorder.finish());
         }
         let mut reader = tape.read(stream::TRADING, &[], self.sequence + 1).await?;
         let mut at = self.sequence;
-        // In the order of their instants.
-        let mut made: Vec<Made> = Vec::new();
-        // MARKET sequence of the instant that has begun, marked or not.
-        let mut begun = recording.market;
         while at < to {
             for delivery in reader.batch(BATCH).await? {
                 at = delivery.sequence();
                 if let Delivery::Event(Recorded { sequence, event, .. }) = delivery
                     && at <= to
                 {
-                    if matches!(event.body, Some(Body::AccountMarked(_))) {
-                        recording.market = recording.market.max(basis_of(&event, stream::MARKET));
-                    }
-                    if begins(&event) {
-                        begun = begun.max(basis_of(&event, stream::MARKET));
-                    }
-                    made.extend(Made::of(&event, recording.market));
-                    if let Some(Body::RiskDecision(decision)) = &event.body {
-                        let trading = basis_of(&event, stream::TRADING);
-                        recording.read.insert(decision.signal_id.clone(), trading);
-                        recording.decided(&decision.signal_id);
-                    }
-                    if self.is_input(&event) {
-                        let market = if asks_of_order(&event) { begun } else { recording.market };
-                        let input = Input {
-                            market: market.max(recording.market),
-                            after: Stage::Marks,
-                            sequence,
-                            event: event.clone(),
-                        };
-                        if is_by_hand(&event) {
-                            recording.undecided.push(event.clone());
-                        }
-                        recording.inputs.push_back(input);
-                    }
-                    recording.events.push(event);
+                    let is_input = self.is_input(&event);
+                    recorder.take(sequence, event, is_input);
                 }
             }
         }
-        recording.place(&made);
-        recording.inputs.make_contiguous().sort_by_key(|input| (input.market, input.after));
-        let undecided = &recording.undecided;
-        recording.inputs.retain(|input| undecided.iter().all(|event| event.id != input.event.id));
-        Ok(recording)
+        Ok(recorder.finish())
     }
 
     /// Runs the stretch of `recording`, with `changes` stated before its first instant. Answers what was decided.
@@ -277,7 +137,7 @@ impl Rerun {
             self.instants.push(recorded);
         }
         let (first, last) = (self.read, recording.market);
-        self.read = last;
+        (self.read, self.before) = (last, first);
         while let Some(instant) = self.instants.next_complete() {
             let through = instant.last_sequence();
             self.instant(instant, &mut inputs, recording).await?;
@@ -285,7 +145,8 @@ impl Rerun {
             ReplayError::unless(watch(done.min(1.0)))?;
             self.market.forget(self.strategies.market_sequence().min(self.decisions.market_sequence()));
         }
-        self.events.extend(recording.undecided.iter().cloned());
+        let unmet = recording.unmet.iter().filter(|event| chain_key(event).is_some());
+        self.events.extend(unmet.cloned());
         Ok(std::mem::take(&mut self.events))
     }
 
@@ -308,21 +169,22 @@ impl Rerun {
         }
         self.inputs(inputs, through, Stage::Signals)?;
         self.decisions.read(through, &mut self.market).await?;
-        self.decide(through, inputs, recording)?;
+        self.decide(through, inputs, recording).await?;
         while self.input(inputs, through, Stage::Decisions)? {
-            self.decide(through, inputs, recording)?;
+            self.decide(through, inputs, recording).await?;
         }
         self.orders().await?;
         while self.input(inputs, through, Stage::Orders)? {
-            self.decide(through, inputs, recording)?;
+            self.decide(through, inputs, recording).await?;
             self.orders().await?;
         }
+        self.before = through;
         Ok(())
     }
 
     /// Decides what is pending, but for signals whose recorded decision had read an input that is still to be met in
-    /// the instants through a MARKET sequence.
-    fn decide(
+    /// the instants through a MARKET sequence. What execution had done in the instant when a signal was decided comes first.
+    async fn decide(
         &mut self,
         through: u64,
         inputs: &VecDeque<Input>,
@@ -334,6 +196,13 @@ impl Rerun {
             let read = recording.read.get(&signal.id);
             if read.zip(first).is_some_and(|(read, first)| first <= *read) {
                 continue;
+            }
+            let instant = self.before + 1..=through;
+            if let Some(act) = read.and_then(|read| recording.last_act(instant, *read))
+                && act > self.acted
+            {
+                self.acted = act;
+                self.orders().await?;
             }
             if let Some(decision) = self.decisions.missing(&signal, self.follower.book()) {
                 self.add(decision)?;
@@ -438,41 +307,6 @@ impl Rerun {
             _ => false,
         }
     }
-}
-
-/// The strategy whose registration an event changes.
-fn changed_strategy(event: &Event) -> Option<&str> {
-    match event.body.as_ref()? {
-        Body::StrategyRegistered(registered) => Some(&registered.strategy),
-        Body::StrategyEnabled(enabled) => Some(&enabled.strategy),
-        Body::StrategyDisabled(disabled) => Some(&disabled.strategy),
-        Body::StrategyRemoved(removed) => Some(&removed.strategy),
-        _ => None,
-    }
-}
-
-/// Whether an event lets a strategy signal, in whatever mode.
-fn starts(event: &Event) -> bool {
-    matches!(&event.body, Some(Body::StrategyRegistered(_) | Body::StrategyEnabled(_)))
-}
-
-/// Whether somebody asks something of an order.
-fn asks_of_order(event: &Event) -> bool {
-    matches!(&event.body, Some(Body::OrderCancelRequested(_) | Body::OrderReplaceRequested(_)))
-}
-
-/// Whether execution writes it when an instant begins, before the marks.
-fn begins(event: &Event) -> bool {
-    matches!(
-        &event.body,
-        Some(
-            Body::Fill(_)
-                | Body::OrderExpired(_)
-                | Body::OrderTriggered(_)
-                | Body::OrderTrailed(_)
-                | Body::OrderAdjusted(_)
-        )
-    )
 }
 
 /// Signals without a decision, as risk takes them: by round, each of which had `read` TRADING as far as its decisions say, and

@@ -24,7 +24,8 @@ use strategy::{Change, History, Machine, Outgoing, PastBar, Wanted, warm_up_id};
 
 use super::difference::{Divergence, is_same};
 use super::market::Market;
-use super::{Found, basis_of};
+use super::registry::Registry;
+use super::{Found, read_of};
 
 /// Most events that wait for a signal to say that they were read.
 const UNREAD_MAX: usize = 16_384;
@@ -55,24 +56,15 @@ pub(super) struct Strategies {
     seen: HashSet<String>,
     /// What strategies that wait for their warm-up want.
     cold: BTreeMap<String, Wanted>,
-    /// TRADING sequence since which each strategy has been wanted, by name.
-    wanted_since: BTreeMap<String, u64>,
     /// Warm-ups that must come, by id.
     warm_ups: BTreeMap<String, Event>,
     /// Event time of the last instant taken.
     handled_ns: i64,
     /// On the wall clock: what of TRADING the service may not have read yet. Its next signal says how far it had.
     unread: VecDeque<Recorded>,
-    /// Which registered strategies are built-in ones.
-    built_in: BTreeMap<String, bool>,
-    /// Where a registration changed last.
-    changed: BTreeMap<String, u64>,
+    registry: Registry,
     /// What those that were stopped and keep their positions may have made of the last instant, enabled before they did.
     unbound: Vec<Expected>,
-    /// MARKET sequence of the last instant in which positions of a strategy were handed over, by the old and the new one.
-    moved: BTreeMap<String, u64>,
-    /// Where it changed or was enabled, and in market time when, all of it.
-    asked: BTreeMap<String, Vec<(u64, Option<i64>)>>,
 }
 
 impl Strategies {
@@ -88,15 +80,11 @@ impl Strategies {
             expected: Vec::new(),
             seen: HashSet::new(),
             cold: BTreeMap::new(),
-            wanted_since: BTreeMap::new(),
             warm_ups: BTreeMap::new(),
             handled_ns: i64::MIN,
             unread: VecDeque::new(),
-            built_in: BTreeMap::new(),
-            changed: BTreeMap::new(),
+            registry: Registry::default(),
             unbound: Vec::new(),
-            moved: BTreeMap::new(),
-            asked: BTreeMap::new(),
         }
     }
 
@@ -111,13 +99,13 @@ impl Strategies {
             return self.before_live(recorded, market).await;
         }
         let through = match &recorded.event.body {
-            Some(Body::AccountMarked(_)) if basis_of(&recorded.event, stream::MARKET) == self.due => {
+            Some(Body::AccountMarked(_)) if read_of(&recorded.event, stream::MARKET) == self.due => {
                 return Ok(());
             }
             // Whoever warms up has not taken the instants after it yet.
             Some(Body::StrategyWarmed(warmed)) => warmed.market_sequence,
-            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
-                self.due.max(basis_of(&recorded.event, stream::MARKET))
+            Some(Body::Signal(signal)) if self.registry.is_built_in(&signal.strategy) => {
+                self.due.max(read_of(&recorded.event, stream::MARKET))
             }
             _ => self.due,
         };
@@ -128,12 +116,12 @@ impl Strategies {
     async fn before_live(&mut self, recorded: &Recorded, market: &mut Market) -> Result<(), LogError> {
         let through = match &recorded.event.body {
             Some(Body::StrategyWarmed(warmed)) => warmed.market_sequence,
-            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
-                basis_of(&recorded.event, stream::MARKET)
+            Some(Body::Signal(signal)) if self.registry.is_built_in(&signal.strategy) => {
+                read_of(&recorded.event, stream::MARKET)
             }
             _ => return Ok(()),
         };
-        let read = basis_of(&recorded.event, stream::TRADING);
+        let read = read_of(&recorded.event, stream::TRADING);
         while let Some(next) = self.unread.pop_front_if(|next| next.sequence <= read) {
             // What does not fold was said when it came.
             if self.fold_now(&next).is_err() {
@@ -146,7 +134,7 @@ impl Strategies {
     /// Holds a signal or a warm-up against what was derived. Answers what was proved.
     pub async fn check(&mut self, recorded: &Recorded, market: &mut Market) -> Result<Found, LogError> {
         match &recorded.event.body {
-            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
+            Some(Body::Signal(signal)) if self.registry.is_built_in(&signal.strategy) => {
                 Ok(self.signal(recorded, &signal.strategy))
             }
             Some(Body::StrategyWarmed(warmed)) => {
@@ -158,24 +146,9 @@ impl Strategies {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        let (changed, enabled) = match &recorded.event.body {
-            Some(Body::StrategyRegistered(registered)) => {
-                self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
-                (Some(&registered.strategy), None)
-            }
-            Some(Body::StrategyDisabled(disabled)) => (Some(&disabled.strategy), None),
-            Some(Body::StrategyRemoved(removed)) => (Some(&removed.strategy), None),
-            Some(Body::StrategyEnabled(enabled)) => (None, Some(&enabled.strategy)),
-            _ => (None, None),
-        };
-        if let Some(strategy) = changed {
-            self.changed.insert(strategy.clone(), recorded.sequence);
-        }
-        if let Some(strategy) = changed.or(enabled) {
-            let asked = (recorded.sequence, event_ns(&recorded.event));
-            self.asked.entry(strategy.clone()).or_default().push(asked);
-        }
-        if let Some(strategy) = enabled {
+        self.registry.note(recorded);
+        if let Some(Body::StrategyEnabled(enabled)) = &recorded.event.body {
+            let strategy = &enabled.strategy;
             let free: Vec<_> = self.unbound.extract_if(.., |made| made.strategy == *strategy).collect();
             if !free.is_empty() {
                 self.allow(strategy);
@@ -186,7 +159,7 @@ impl Strategies {
             if let Some(Body::PositionTransferred(moved)) = &recorded.event.body {
                 for strategy in [&moved.from_strategy, &moved.to_strategy] {
                     self.allow(strategy);
-                    self.moved.insert(strategy.clone(), self.due);
+                    self.registry.hand_over(strategy, self.due);
                 }
             }
             return self.fold_now(recorded);
@@ -199,13 +172,13 @@ impl Strategies {
     fn fold_now(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
         self.machine.fold(recorded)?;
         if matches!(recorded.event.body, Some(Body::AccountMarked(_))) {
-            self.due = self.due.max(basis_of(&recorded.event, stream::MARKET));
+            self.due = self.due.max(read_of(&recorded.event, stream::MARKET));
         }
         for change in self.machine.changes() {
             match change {
                 Change::Start { strategy, wanted } => {
                     self.allow(&strategy);
-                    self.wanted_since.insert(strategy.clone(), recorded.sequence);
+                    self.registry.want(&strategy, recorded.sequence);
                     self.cold.insert(strategy, wanted);
                 }
                 Change::Stopped(strategy) | Change::Refused { strategy, .. } => {
@@ -258,10 +231,6 @@ impl Strategies {
         Ok(self.expected.drain(..).map(|expected| expected.event).collect())
     }
 
-    fn is_built_in(&self, strategy: &str) -> bool {
-        self.built_in.get(strategy).copied().unwrap_or_default()
-    }
-
     /// The signals of `strategy` may come and need not.
     fn allow(&mut self, strategy: &str) {
         for expected in self.expected.iter_mut().filter(|expected| expected.strategy == strategy) {
@@ -277,7 +246,7 @@ impl Strategies {
         // There may be two: an exit of a strategy that was stopped, and what it does once it is enabled again.
         let derived: Vec<_> =
             self.expected.extract_if(.., |expected| expected.event.id == event.id).collect();
-        let on_either = self.moved.get(strategy) == Some(&basis_of(event, stream::MARKET));
+        let on_either = self.registry.moved_at(strategy, read_of(event, stream::MARKET));
         if let [first, ..] = derived.as_slice() {
             return if derived.iter().any(|expected| is_same(event, &expected.event)) {
                 Found::Proved
@@ -305,14 +274,12 @@ impl Strategies {
         through: u64,
         market: &mut Market,
     ) -> Result<Found, LogError> {
-        let known = basis_of(&recorded.event, stream::TRADING);
+        let known = read_of(&recorded.event, stream::TRADING);
         if !self.warm_ups.contains_key(&recorded.event.id) {
             if !self.cold.contains_key(strategy) || self.machine.market_sequence() != through {
                 self.begin_anew(through, market).await?;
             }
-            let wanted = |name: &&String| {
-                name.as_str() == strategy || self.wanted_since.get(*name).is_none_or(|since| *since <= known)
-            };
+            let wanted = |name: &&String| *name == strategy || self.registry.wanted_by(name, known);
             self.start(self.cold.keys().filter(wanted).cloned().collect(), market).await?;
         }
         let derived = self.warm_up(&recorded.event.id, strategy, through);
@@ -320,7 +287,7 @@ impl Strategies {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
             Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
             // It began before it was read that the strategy is not wanted any more.
-            None if self.changed.get(strategy) > Some(&known) => Found::Input,
+            None if self.registry.changed_after(strategy, known) => Found::Input,
             None => Found::Diverged(Divergence::not_derived(recorded)),
         })
     }
@@ -331,8 +298,7 @@ impl Strategies {
         if let Some(derived) = self.warm_ups.remove(id) {
             return Some(derived);
         }
-        let asked = self.asked.get(strategy).into_iter().flatten();
-        let mut named = asked.map(|(sequence, _)| Some(*sequence)).chain([None]);
+        let mut named = self.registry.asked(strategy).map(Some).chain([None]);
         if !named.any(|changed| id == warm_up_id(strategy, through, changed)) {
             return None;
         }
@@ -348,8 +314,7 @@ impl Strategies {
     /// A warm-up without a bar has the time of the last change of its registration that the service knew of.
     fn as_asked(&self, derived: Event, known: u64) -> Event {
         let Some(Body::StrategyWarmed(warmed)) = &derived.body else { return derived };
-        let mut asked = self.asked.get(&warmed.strategy).into_iter().flatten();
-        let last = asked.rfind(|(sequence, _)| *sequence <= known).and_then(|(_, asked_ns)| *asked_ns);
+        let last = self.registry.asked_ns(&warmed.strategy, known);
         match last.filter(|_| warmed.bars == 0) {
             Some(last_ns) => Event { event_time: Some(to_timestamp(last_ns)), ..derived },
             None => derived,

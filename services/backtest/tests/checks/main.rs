@@ -59,7 +59,7 @@ fn config(kind: &str, parameters: &[(&str, &str)]) -> Config {
 }
 
 fn kinds(checked: &Checked) -> Vec<Kind> {
-    checked.warnings.iter().map(|warning| warning.kind).collect()
+    kinds_of(&checked.warnings)
 }
 
 /// A price that goes through `pattern` again and again.
@@ -137,8 +137,8 @@ fn a_split_that_nobody_states_is_named() {
             effect: Effect::Split(SplitRatio::from_e9(7 * E9).unwrap()),
         },
     };
-    // The weekend before is the same; a week later is another split.
-    for (date, warnings) in [("2024-01-15", 0), ("2024-01-13", 0), ("2024-01-16", 1)] {
+    // The weekend before is the same; a day later is another split, of which the prices show nothing.
+    for (date, warnings) in [("2024-01-15", 0), ("2024-01-13", 0), ("2024-01-16", 2)] {
         raw.actions = vec![action(date)];
         assert_eq!(checks::of_prices(&raw, config.calendar, None).len(), warnings, "{date}");
     }
@@ -146,6 +146,52 @@ fn a_split_that_nobody_states_is_named() {
     assert_eq!(checks::of_prices(&raw, config.calendar, Some(OPEN_NS + 7 * DAY_NS)), []);
     let closes = raw.series[0].close_ns.values().to_vec();
     let from = |row: usize| Config { from_ns: Some(closes[row]), ..config.clone() };
-    assert_eq!(checks::of_prices_walked(&from(40), &raw).len(), 1, "the strategy warms up with it");
+    assert_eq!(checks::of_prices_walked(&from(40), &raw).len(), 2, "the strategy warms up with it");
     assert_eq!(checks::of_prices_walked(&from(58), &raw), []);
+}
+
+#[test]
+fn a_wrong_price_is_no_split_and_a_split_without_a_jump_is_named() {
+    let calendar = Calendar::xnys();
+    let split = |new: i64| DatedAction {
+        symbol: "AAA".into(),
+        event_ns: OPEN_NS + 7 * DAY_NS,
+        event_id: "split".into(),
+        action: CorporateAction {
+            ex_date: "2024-01-15".parse().unwrap(),
+            effect: Effect::Split(SplitRatio::from_e9(new * E9).unwrap()),
+        },
+    };
+    let found = |data: &MarketData| kinds_of(&checks::of_prices(data, calendar, None));
+    // The first bar of a session at half the price, or the last one: the rest is where it was.
+    for odd in [30, 29] {
+        let mut wrong = data(6, (0..60).map(|step| if step == odd { 50 } else { 100 }));
+        let mut opens = wrong.series[0].open.values().to_vec();
+        opens[30] = if odd == 30 { 50 * E9 } else { 100 * E9 };
+        wrong.series[0].open = opens.into();
+        assert_eq!(found(&wrong), [], "{odd}");
+    }
+    // Nothing moves: the split is believed, and said.
+    let mut flat = data(6, (0..60).map(|_| 100));
+    flat.actions = vec![split(2), split(2)];
+    assert_eq!(found(&flat), [Kind::SplitWithoutJump]);
+    let said = &checks::of_prices(&flat, calendar, None)[0].text;
+    assert!(
+        said.starts_with("AAA: a split 2:1 is stated for 2024-01-15 and its prices do not jump"),
+        "{said}"
+    );
+    // What moves by as much and stays there may be a split or a crash: the words name both.
+    let mut fallen = data(6, (0..60).map(|step| if step < 30 { 100 } else { 50 }));
+    let mut opens = fallen.series[0].open.values().to_vec();
+    opens[30] = 50 * E9;
+    fallen.series[0].open = opens.into();
+    assert_eq!(found(&fallen), [Kind::UnstatedSplit]);
+    let said = &checks::of_prices(&fallen, calendar, None)[0].text;
+    assert!(said.ends_with("or the price itself moved that far or is wrong."), "{said}");
+    fallen.actions = vec![split(2)];
+    assert_eq!(found(&fallen), []);
+}
+
+fn kinds_of(warnings: &[analytics::warnings::Warning]) -> Vec<Kind> {
+    warnings.iter().map(|warning| warning.kind).collect()
 }

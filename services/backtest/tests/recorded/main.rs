@@ -481,3 +481,16 @@ async fn a_program_puts_its_own_run_on_record_and_hears_that_it_is_to_end() {
     let starts = events(&tape, &run_id).await;
     assert_eq!(starts.iter().filter(|body| matches!(body, Body::BacktestStarted(_))).count(), 1);
 }
+
+#[tokio::test]
+async fn a_run_whose_result_the_tape_does_not_take_has_failed() {
+    let tape = tape(1).await;
+    let caller = Caller { actor: "cli".into(), key: "too-large".into() };
+    let recording = backtest::record(&tape, &caller, request(), "cli", "test").await.unwrap();
+    let run_id = recording.run_id().to_owned();
+    let large = BacktestFinished { document: vec![7; 2 << 20], ..BacktestFinished::default() };
+    assert!(recording.finish(large).await.is_err());
+    let end = end(&tape, &run_id).await;
+    assert_eq!(end.outcome(), BacktestOutcome::Failed);
+    assert!(end.detail.starts_with("what it came to cannot be stored: "), "{}", end.detail);
+}

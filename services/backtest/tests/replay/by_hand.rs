@@ -29,8 +29,18 @@ pub fn options() -> Options {
     }
 }
 
-pub fn buy(tape: &Tape) {
-    let order = NewOrder {
+/// Does its work in the midst of a rehearsal, between two instants.
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
+    block_in_place(|| Handle::current().block_on(work))
+}
+
+pub fn caller(key: &str) -> Caller {
+    Caller { actor: "ann".into(), key: key.into() }
+}
+
+/// An order to buy five shares at the market.
+pub fn order() -> NewOrder {
+    NewOrder {
         account: "paper".into(),
         symbol: SYMBOL.into(),
         side: Side::Buy,
@@ -46,10 +56,15 @@ pub fn buy(tape: &Tape) {
         stop_loss_price_e9: None,
         extended_hours: false,
         reason: "by hand".into(),
-    };
-    let caller = Caller { actor: "ann".into(), key: "buy".into() };
-    block_in_place(|| Handle::current().block_on(place_order(tape, &caller, ClockMode::Tape, &order)))
-        .unwrap();
+    }
+}
+
+pub fn place(tape: &Tape, key: &str, order: &NewOrder) {
+    wait(place_order(tape, &caller(key), ClockMode::Tape, order)).unwrap();
+}
+
+pub fn buy(tape: &Tape) {
+    place(tape, "buy", &order());
 }
 
 #[tokio::test(flavor = "multi_thread")]

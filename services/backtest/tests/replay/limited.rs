@@ -17,7 +17,7 @@ use crate::rehearsal::{everything, rehearse_with};
 
 const INSTANTS: usize = 260;
 
-fn limits(scope: Scope, named: &[(&str, &str)]) -> Body {
+pub fn limits(scope: Scope, named: &[(&str, &str)]) -> Body {
     let mut limits = TradeLimits::default();
     for (name, value) in named {
         fields::state(&mut limits, name, value).unwrap();

@@ -13,11 +13,11 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::order::BrokerReport;
 use event_log::{MemoryLog, Tape};
-use runtime::command::{Caller, cancel_order};
+use runtime::command::cancel_order;
 use runtime::{ClockMode, Context, Health};
 use tokio_util::sync::CancellationToken;
 
-use crate::by_hand::{buy, options};
+use crate::by_hand::{buy, caller, options};
 use crate::rehearsal::{ACCOUNTS, Folded, copy, everything, rehearse_between};
 
 const INSTANTS: usize = 60;
@@ -63,12 +63,11 @@ impl Broker for Elsewhere {
     }
 }
 
-/// Cancels an order that the simulated broker works, on a tape whose accounts are elsewhere now.
-async fn cancelled_elsewhere(log: &MemoryLog) {
-    let tape: Tape = Arc::new(log.clone());
+/// Does `work` while execution runs and nobody else.
+pub async fn beside_execution(log: &MemoryLog, brokers: Arc<dyn Brokers>, work: impl Future<Output = ()>) {
     let shutdown = CancellationToken::new();
     let context = Context {
-        tape: tape.clone(),
+        tape: Arc::new(log.clone()),
         clock: ClockMode::Tape,
         health: Health::default(),
         shutdown: shutdown.clone(),
@@ -76,24 +75,32 @@ async fn cancelled_elsewhere(log: &MemoryLog) {
     let config = execution::Config {
         accounts: ACCOUNTS.map(str::to_owned).to_vec(),
         read_model: Arc::new(Folded(log.clone())),
-        brokers: Arc::new(Elsewhere),
+        brokers,
         calendar: Calendar::xnys(),
     };
     let execution = tokio::spawn(execution::run(context, config));
-    until(&tape, "account.paper.reconciled").await;
-    let mut book = Book::default();
-    for recorded in everything(log, stream::TRADING).await {
-        book.apply(recorded.sequence, &recorded.event).unwrap();
-    }
-    let open = book.open_orders().find(|order| order.accepted_ns.is_some()).expect("an order works");
-    let caller = Caller { actor: "ann".into(), key: "cancel".into() };
-    cancel_order(&tape, &caller, &open.spec, "not wanted").await.unwrap();
-    until(&tape, "order.*.*.*.*.cancel_rejected").await;
+    work.await;
     shutdown.cancel();
     execution.await.unwrap().unwrap();
 }
 
-async fn until(tape: &Tape, filter: &str) {
+/// Cancels an order that the simulated broker works, on a tape whose accounts are elsewhere now.
+async fn cancelled_elsewhere(log: &MemoryLog) {
+    let tape: Tape = Arc::new(log.clone());
+    let cancelled = async {
+        until(&tape, "account.paper.reconciled").await;
+        let mut book = Book::default();
+        for recorded in everything(log, stream::TRADING).await {
+            book.apply(recorded.sequence, &recorded.event).unwrap();
+        }
+        let open = book.open_orders().find(|order| order.accepted_ns.is_some()).expect("an order works");
+        cancel_order(&tape, &caller("cancel"), &open.spec, "not wanted").await.unwrap();
+        until(&tape, "order.*.*.*.*.cancel_rejected").await;
+    };
+    beside_execution(log, Arc::new(Elsewhere), cancelled).await;
+}
+
+pub async fn until(tape: &Tape, filter: &str) {
     let stored = async {
         while tape.last(stream::TRADING, filter).await.unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;

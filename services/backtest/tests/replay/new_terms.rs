@@ -13,11 +13,9 @@ use contracts::v1::{
 use contracts::{MANUAL, Subject};
 use event_log::{Append, Delivery, Expect, MemoryLog, Recorded, Tape};
 use runtime::ClockMode;
-use runtime::command::{Caller, NewOrder, NewTerms, place_order, replace_order};
-use tokio::runtime::Handle;
-use tokio::task::block_in_place;
+use runtime::command::{NewOrder, NewTerms, replace_order};
 
-use crate::by_hand::options;
+use crate::by_hand::{caller, options, order, place, wait};
 use crate::rehearsal::{everything, prepared, rehearse_between, rehearse_on};
 use crate::rerunning::instant_end;
 
@@ -27,35 +25,18 @@ const ACCOUNT: &str = "second";
 const EVIL: &str = "evil";
 const E9: i64 = 1_000_000_000;
 
-fn caller(key: &str) -> Caller {
-    Caller { actor: "ann".into(), key: key.into() }
-}
-
-fn wait<Answer>(asked: impl Future<Output = Answer>) -> Answer {
-    block_in_place(|| Handle::current().block_on(asked))
-}
-
 /// Asks for an order to buy: at the market, or at a distance from the price that no bar crosses.
 fn buy(tape: &Tape, key: &str, shares: i64, trail_rate_e9: Option<i64>) {
     let trails = trail_rate_e9.is_some();
     let order = NewOrder {
         account: ACCOUNT.into(),
-        symbol: SYMBOL.into(),
-        side: Side::Buy,
         order_type: if trails { OrderType::TrailingStop } else { OrderType::Market },
         time_in_force: if trails { TimeInForce::Gtc } else { TimeInForce::Day },
         quantity_e9: Some(shares * E9),
-        notional_e9: None,
-        limit_price_e9: None,
-        stop_price_e9: None,
-        trail_price_e9: None,
         trail_rate_e9,
-        take_profit_price_e9: None,
-        stop_loss_price_e9: None,
-        extended_hours: false,
-        reason: "by hand".into(),
+        ..order()
     };
-    wait(place_order(tape, &caller(key), ClockMode::Tape, &order)).unwrap();
+    place(tape, key, &order);
 }
 
 /// The first order that the broker works.

@@ -11,10 +11,11 @@ use contracts::v1::{BacktestFinished, BacktestKind, BacktestOutcome, BacktestReq
 use contracts::{Subject, from_timestamp, stream};
 use domain::calendar::{Calendar, Market};
 use event_log::{Delivery, MemoryLog, Tape};
-use runtime::command::{Caller, request_backtest};
+use runtime::command::request_backtest;
 use runtime::{ClockMode, Context, Health};
 use tokio_util::sync::CancellationToken;
 
+use crate::by_hand::caller;
 use crate::rehearsal::{everything, rehearse};
 
 /// Asks for a run and waits for its end, with a service that runs meanwhile.
@@ -38,8 +39,7 @@ async fn done(tape: &Tape, key: &str, kind: BacktestKind, stretch: BacktestStret
     };
     let service = tokio::spawn(backtest::run(context, config));
     let request = BacktestRequest { kind: kind.into(), stretch: Some(stretch), ..BacktestRequest::default() };
-    let caller = Caller { actor: "ann".into(), key: key.into() };
-    let run_id = request_backtest(tape, &caller, request, "").await.unwrap();
+    let run_id = request_backtest(tape, &caller(key), request, "").await.unwrap();
     let filter = Subject::backtest(&run_id, "finished").as_str().to_owned();
     let mut reader = tape.read(stream::TRADING, &[filter], 0).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(60), async {

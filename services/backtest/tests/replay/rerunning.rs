@@ -8,11 +8,9 @@ use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
 use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
-use runtime::command::{Caller, Stop, kill};
-use tokio::runtime::Handle;
-use tokio::task::block_in_place;
+use runtime::command::{Stop, kill};
 
-use crate::by_hand::options;
+use crate::by_hand::{caller, options, wait};
 use crate::rehearsal::{everything, market, rehearse, rehearse_between};
 
 /// The end of the instant in which a sequence stands.
@@ -55,17 +53,15 @@ async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
 }
 
 fn stop_all(tape: &Tape) {
-    let caller = Caller { actor: "ann".into(), key: "stop".into() };
     let stop = Stop { reason: "enough".into(), ..Stop::default() };
     let stopped = async {
-        kill(tape, &caller, &stop, false).await.unwrap();
+        kill(tape, &caller("stop"), &stop, false).await.unwrap();
         // The next instant begins when execution has cancelled what was open.
         while open_orders(tape).await > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    block_in_place(|| Handle::current().block_on(tokio::time::timeout(Duration::from_secs(20), stopped)))
-        .unwrap();
+    wait(tokio::time::timeout(Duration::from_secs(20), stopped)).unwrap();
 }
 
 async fn open_orders(tape: &Tape) -> usize {

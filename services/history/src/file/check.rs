@@ -13,6 +13,8 @@ use super::{Rejected, RejectedKind};
 /// Hours between the early close at 13:00 and the ordinary one at 16:00.
 const AFTER_EARLY_CLOSE_NS: i64 = 3 * 3_600_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;
+/// Decimal places that are kept of a volume.
+const VOLUME_PLACES: usize = 3;
 
 /// A field at fault and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub(super) fn bar(numbers: &Numbers<'_>, interval: Interval) -> Result<Bar, Faul
     let high = price("high", &numbers.high)?;
     let low = price("low", &numbers.low)?;
     let close = price("close", &numbers.close)?;
-    let volume = Volume(number("volume", &numbers.volume, 3)?);
+    let volume = Volume(number("volume", &numbers.volume, VOLUME_PLACES)?);
     if volume < Volume::ZERO {
         return Err(Fault::new("volume", numbers.volume.shown(), "negative, expected 0 or more"));
     }
@@ -179,11 +181,12 @@ fn price(field: &'static str, cell: &Cell<'_>) -> Result<Price, Fault> {
     Ok(Price(value))
 }
 
-/// Reads a number of 9 (price) or 3 (volume) decimal places: text exactly, a floating-point number as
-/// the shortest decimal that names it, rounded half to even where that has more places.
+/// Reads a number of 9 (price) or 3 (volume) decimal places: text exactly but for the finer part of a volume, a
+/// floating-point number as the shortest decimal that names it, rounded half to even where that has more places.
 pub(super) fn number(field: &'static str, cell: &Cell<'_>, places: usize) -> Result<i64, Fault> {
     let read = match cell {
         Cell::Missing => return Err(Fault::new(field, "", "missing, expected a number")),
+        Cell::Text(text) if places == VOLUME_PLACES && is_finer(text) => rounded(text, places),
         Cell::Text(text) => exact(text, places).map_err(|error| error.problem.to_owned()),
         Cell::Float(text) => rounded(text, places),
         Cell::Instant(_) | Cell::Zoned(..) | Cell::Local(_) | Cell::Date(_) => {
@@ -191,6 +194,15 @@ pub(super) fn number(field: &'static str, cell: &Cell<'_>, places: usize) -> Res
         }
     };
     read.map_err(|reason| Fault::new(field, cell.shown(), reason))
+}
+
+/// Whether text is a decimal beyond the thousandth that is kept of a volume, as markets state it that trade in
+/// fractions. One below nought stays what it is: an error.
+fn is_finer(text: &str) -> bool {
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('.').is_some_and(|(whole, fraction)| {
+        fraction.len() > VOLUME_PLACES && is_digits(whole) && is_digits(fraction)
+    })
 }
 
 fn exact(text: &str, places: usize) -> Result<i64, MalformedNumber> {

@@ -3,7 +3,7 @@
 //! A file is recognised by its content (gzip, Parquet, else delimited text) and by its header. What a
 //! file does not say (symbol, timeframe, time zone, whether prices are adjusted) must be stated by an
 //! option, which overrules no file ([`check_stated`]); nothing is guessed. Every row is either a checked bar or a [`Rejected`] with its line; a value
-//! is never altered on the way, but for the case of a symbol. Memory is bounded by the chunk, however long the file.
+//! is never altered on the way, but for the case of a symbol and what a volume has beyond a thousandth. Memory is bounded by the chunk, however long the file.
 //!
 //! [`load`] reads whole files into columns, on a faster way where a Parquet file allows it, with the same outcome.
 //!

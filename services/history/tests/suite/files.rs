@@ -251,3 +251,22 @@ fn what_is_not_said_is_asked_for() {
     let error = history::file::load("test", &[path], &ReadOptions::default(), &Selection::default());
     assert!(matches!(error, Err(FileError::Unstated { .. })));
 }
+
+/// As markets state it that trade in fractions.
+#[test]
+fn a_volume_is_kept_to_a_thousandth() {
+    let dir = tempfile::tempdir().unwrap();
+    let volumes = [
+        ("02", "6.714285714285714"),
+        ("03", "6.7125"),
+        ("06", "0.0004"),
+        ("07", "12.5000"),
+        ("08", "-0.0004"),
+    ];
+    let rows = volumes.map(|(day, volume)| format!("X,1d,2020-01-{day},1,2,1,2,{volume}\n")).concat();
+    let header = "symbol,timeframe,date,open,high,low,close,volume\n";
+    let loaded = load(&[write(&dir, "x.csv", format!("{header}{rows}"))]);
+    assert_eq!(loaded.data.series[0].volume.values(), [6_714, 6_712, 0, 12_500]);
+    let rejected: Vec<_> = loaded.rejected.iter().map(|row| (row.line, row.field)).collect();
+    assert_eq!(rejected, [(6, "volume")]);
+}
