@@ -37,6 +37,7 @@ pub mod queries;
 mod fleet;
 mod hours;
 mod in_name;
+mod standing;
 
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
@@ -52,5 +53,6 @@ pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownPro
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;
 pub use rebuild::{RebuildError, RebuildReport, rebuild};
+pub use standing::outlasting;
 pub use trace::{Link, TraceError, trace};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

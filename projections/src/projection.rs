@@ -93,8 +93,8 @@ impl Name {
             // were denied, and how they are numbered; 5: prices that brokers stated of what they hold,
             // and by how much splits changed positions; 6: what was said of the positions of a strategy goes on while it is
             // in shadow mode, and while a stop says nothing of them; 7: when a broker refused to cancel an order;
-            // 8: when a decision was made.
-            Self::Trading => 8,
+            // 8: when a decision was made; 9: what stops a scope is the strictest of what was said of it.
+            Self::Trading => 9,
             // 2: what a search tries instead of the values that stand in for it.
             Self::Backtests => 2,
             _ => 1,

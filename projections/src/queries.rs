@@ -80,14 +80,15 @@ pub use overview::{
 };
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
-pub use records::{TrackRecord, TrackRecords};
+pub use records::{TrackRecord, TrackRecords, denied_most};
 pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts, sectors};
 pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };
 pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{
-    TradingSnapshot, decided_signals, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot,
+    TradingSnapshot, decided_signals, deciding_snapshot, load_book, own_book, trading_checkpoint,
+    trading_snapshot,
 };
 pub use sources::{BreakerRow, SourceRow, breakers, sources};
 pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
@@ -103,6 +104,15 @@ pub enum QueryError {
     /// The database did not answer, or holds something else than expected.
     #[error("read model: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+impl QueryError {
+    /// Whether the database answered, with a value that no fold writes.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        let Self::Database(error) = self;
+        matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+    }
 }
 
 /// Rows, newest first, and where the next page begins.

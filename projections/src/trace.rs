@@ -58,11 +58,10 @@ pub async fn trace(pool: &PgPool, tape: &Tape, event_id: &str) -> Result<Vec<Lin
     let known: BTreeSet<&str> = trading.iter().map(|link| link.event.id.as_str()).collect();
     let mut missing = BTreeSet::new();
     for Link { event, .. } in &trading {
-        let basis = event.basis.iter().find(|basis| basis.stream == MARKET);
-        if let Some(basis) = basis.filter(|_| !event.causation_id.is_empty())
+        if let Some(basis) = contracts::basis_of(event, MARKET).filter(|_| !event.causation_id.is_empty())
             && !known.contains(event.causation_id.as_str())
         {
-            missing.insert((event.causation_id.clone(), basis.sequence));
+            missing.insert((event.causation_id.clone(), basis));
         }
     }
     let mut chain = Vec::new();

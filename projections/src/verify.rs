@@ -83,6 +83,9 @@ pub enum VerifyError {
     /// The projection was never begun in this database.
     #[error("projection {0} has no checkpoint: it was never run here")]
     NoCheckpoint(Name),
+    /// The projection has rows and no checkpoint.
+    #[error("projection {0} has rows and no checkpoint, which would say what they are the fold of")]
+    Unplaced(Name),
     /// The read model has folded what the tape does not hold.
     #[error("projection {name} stands behind what it has read: {source}; its projector builds it anew")]
     TakenBack {
@@ -114,8 +117,11 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     )
     .bind(name.name())
     .fetch_optional(&mut *transaction)
-    .await?
-    .ok_or(VerifyError::NoCheckpoint(name))?;
+    .await?;
+    let Some(row) = row else {
+        let has_rows = has_rows(&mut transaction, name).await?;
+        return Err(if has_rows { VerifyError::Unplaced(name) } else { VerifyError::NoCheckpoint(name) });
+    };
     let checkpoint = sequence(row.try_get(0)?);
     match tape.check(name.stream(), &Bookmark { sequence: checkpoint, id: row.try_get(2)? }).await {
         Err(source) if source.is_taken_back() => return Err(VerifyError::TakenBack { name, source }),
@@ -144,6 +150,19 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     }
     transaction.rollback().await?;
     Ok(report)
+}
+
+/// Whether any table of a projection holds a row.
+async fn has_rows(connection: &mut PgConnection, name: Name) -> Result<bool, sqlx::Error> {
+    for table in name.tables() {
+        let statement = format!("SELECT EXISTS (SELECT FROM {name}.{})", table.name);
+        let found =
+            sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_one(&mut *connection).await?;
+        if found.try_get(0)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Folds the stream into the scratch schema, up to the sequence `until`. Answers how many messages.

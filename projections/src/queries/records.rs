@@ -1,6 +1,6 @@
-//! What each strategy has done so far: orders, fills, and how many of its round trips won.
+//! What each strategy has done so far: decisions, orders, fills, and how many of its round trips won.
 //!
-//! Orders, fills and splits only ever join the tape, so a record that was read up to a sequence is carried on
+//! Decisions, orders, fills and splits only ever join the tape, so a record that was read up to a sequence is carried on
 //! from there: what a page asks many times a second costs what is new. The definition of a round trip is that
 //! of [`domain::performance::RoundTrips`].
 
@@ -20,8 +20,14 @@ use crate::write::stored;
 const ROWS: i64 = 5_000;
 
 /// One strategy's record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TrackRecord {
+    /// Decisions of risk that approved.
+    pub approved: u64,
+    /// Decisions of risk that denied.
+    pub denied: u64,
+    /// The rule that denied most often; `None` where nothing was denied.
+    pub denied_most_by: Option<String>,
     /// Orders that risk approved.
     pub orders: u64,
     /// Fills of them.
@@ -39,8 +45,18 @@ pub struct TrackRecord {
 pub struct TrackRecords {
     sequence: u64,
     trips: RoundTrips,
-    /// Orders and fills by strategy.
-    counts: BTreeMap<String, (u64, u64)>,
+    /// What was counted, by strategy.
+    counts: BTreeMap<String, Counts>,
+}
+
+/// What is counted of a strategy.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    approved: u64,
+    /// Denials by rule.
+    denied: BTreeMap<String, u64>,
+    orders: u64,
+    fills: u64,
 }
 
 impl TrackRecords {
@@ -50,13 +66,16 @@ impl TrackRecords {
             // One statement is one snapshot. All rows of a sequence come together, so that none is passed over.
             let rows = sqlx::query(
                 "SELECT sequence, 'fill' AS kind, account, strategy, symbol, side = 'sell' AS sold,
-                        quantity::text, realized_pnl::text, commission::text
+                        quantity::text, realized_pnl::text, commission::text, '' AS rule
                  FROM trading.fills WHERE sequence > $1
                  UNION ALL
-                 SELECT sequence, 'split', account, strategy, symbol, false, quantity_after::text, '0', '0'
+                 SELECT sequence, 'split', account, strategy, symbol, false, quantity_after::text, '0', '0', ''
                  FROM trading.entries WHERE kind = 'split' AND sequence > $1
                  UNION ALL
-                 SELECT first_sequence, 'order', account, strategy, symbol, false, '0', '0', '0'
+                 SELECT sequence, verdict, account, strategy, '', false, '0', '0', '0', rule
+                 FROM trading.risk_decisions WHERE verdict IN ('approved', 'denied') AND sequence > $1
+                 UNION ALL
+                 SELECT first_sequence, 'order', account, strategy, symbol, false, '0', '0', '0', ''
                  FROM trading.orders WHERE first_sequence > $1
                  ORDER BY sequence FETCH FIRST $2 ROWS WITH TIES",
             )
@@ -79,10 +98,12 @@ impl TrackRecords {
         let quantity: Quantity = row.exact("quantity")?;
         let counts = self.counts.entry(strategy).or_default();
         match row.text("kind")?.as_str() {
-            "order" => counts.0 += 1,
+            "approved" => counts.approved += 1,
+            "denied" => *counts.denied.entry(row.text("rule")?).or_default() += 1,
+            "order" => counts.orders += 1,
             "split" => self.trips.split(key, quantity),
             _ => {
-                counts.1 += 1;
+                counts.fills += 1;
                 let change = if row.flag("sold")? { Quantity(-quantity.0) } else { quantity };
                 let realized: Amount = row.exact("realized_pnl")?;
                 self.trips.fill(key, TripFill { change, realized, fees: row.exact("commission")? });
@@ -95,11 +116,14 @@ impl TrackRecords {
     /// The record of a strategy.
     #[must_use]
     pub fn of(&self, strategy: &str) -> TrackRecord {
-        let (orders, fills) = self.counts.get(strategy).copied().unwrap_or_default();
+        let counts = self.counts.get(strategy).cloned().unwrap_or_default();
         let count: TripCount = self.trips.of(strategy);
         TrackRecord {
-            orders,
-            fills,
+            approved: counts.approved,
+            denied: counts.denied.values().sum(),
+            denied_most_by: denied_most(&counts.denied).map(|(rule, _)| rule.to_owned()),
+            orders: counts.orders,
+            fills: counts.fills,
             round_trips: count.closed,
             round_trips_won: count.won,
             hit_rate: count.hit_rate(),
@@ -111,4 +135,11 @@ impl TrackRecords {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
+}
+
+/// The rule that denied most often with how often; of several the first by name.
+#[must_use]
+pub fn denied_most(denied: &BTreeMap<String, u64>) -> Option<(&str, u64)> {
+    let most = denied.iter().max_by(|one, other| one.1.cmp(other.1).then_with(|| other.0.cmp(one.0)));
+    most.map(|(rule, count)| (rule.as_str(), *count))
 }

@@ -18,7 +18,7 @@ pub struct TradingSnapshot {
 }
 
 /// Reads the book and the checkpoint it belongs to in one statement, which is one snapshot. It is what
-/// risk decides on and what execution, risk and strategies load at start.
+/// risk decides on; execution and strategies load theirs by [`own_book`].
 ///
 /// Orders that have ended are not in it, but for those of which something is still to be recorded; see
 /// [`super::load_order`].
@@ -32,6 +32,19 @@ pub async fn trading_snapshot(pool: &PgPool) -> Result<TradingSnapshot, QueryErr
 /// book at 0.
 pub async fn load_book(pool: &PgPool) -> Result<Book, QueryError> {
     Ok(trading_snapshot(pool).await?.book)
+}
+
+/// The book where this program's own fold made it, which goes on from there; `None` while another version's stands there.
+pub async fn own_book(pool: &PgPool) -> Result<Option<Book>, QueryError> {
+    let row = sqlx::query("SELECT version FROM projection.checkpoints WHERE name = 'trading'")
+        .fetch_optional(pool)
+        .await?;
+    let version: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+    // A rebuild that ends in between makes it this program's, and never another one's.
+    if version.is_some_and(|version| version != i64::from(Name::Trading.version())) {
+        return Ok(None);
+    }
+    load_book(pool).await.map(Some)
 }
 
 /// The book, and those of `signal_ids` that a risk decision answers, in one snapshot.

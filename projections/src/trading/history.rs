@@ -6,7 +6,7 @@ use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, AlertRaised, EntryKind, Event, Fill, GroupHandled,
     LimitsSet, PositionTransferred, RiskDecision, Signal, TradingState, Verdict,
 };
-use domain::book::decided_ns;
+use domain::book::{Halt, decided_ns};
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;
 
@@ -112,19 +112,15 @@ impl Trading {
                 self.push(&tables::LIMITS, limits_row(config, sequence, event_time_ns));
             }
             Body::TradingHalted(halt) if halt.strategy.is_empty() => {
-                let who = (halt.actor.as_str(), halt.reason.as_str());
-                let cells = halt_row(&halt.account, Some(halt.state()), who, event_time_ns, sequence);
-                self.push(&tables::HALTS, cells);
+                self.halted(&halt.account, &Halt::of(halt, event_time_ns), sequence);
             }
             Body::TradingResumed(resume) if resume.strategy.is_empty() => {
                 let who = (resume.actor.as_str(), resume.reason.as_str());
                 self.push(&tables::HALTS, halt_row(&resume.account, None, who, event_time_ns, sequence));
             }
-            // The switch halts what it kills; the book says how.
+            // The switch halts what it kills.
             Body::TradingKilled(kill) if kill.strategy.is_empty() => {
-                let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
-                let who = (kill.actor.as_str(), kill.reason.as_str());
-                self.push(&tables::HALTS, halt_row(&kill.account, Some(state), who, event_time_ns, sequence));
+                self.halted(&kill.account, &Halt::of_kill(kill, event_time_ns), sequence);
             }
             Body::LimitsSet(limits) => {
                 self.push(&tables::LIMIT_VERSIONS, version_row(event, limits, sequence, event_time_ns));
@@ -180,6 +176,14 @@ impl Trading {
             let text = summary::because(&format!("new terms denied, {}", decision.rule), &decision.reason);
             let (event, sequence) = (&recorded.event, recorded.sequence);
             self.order_event(event, order_id, ("risk_decision", &text), sequence, event_time_ns);
+        }
+    }
+
+    /// Adds the halt of an account, or of all, where the book has taken it: one that a stricter one outlasts changes nothing.
+    fn halted(&mut self, account: &str, halt: &Halt, sequence: u64) {
+        if self.book.own_halt(account, "").as_ref() == Some(halt) {
+            let who = (halt.actor.as_str(), halt.reason.as_str());
+            self.push(&tables::HALTS, halt_row(account, Some(halt.state), who, halt.since_ns, sequence));
         }
     }
 

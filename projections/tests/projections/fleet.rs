@@ -43,7 +43,7 @@ async fn a_record_that_is_carried_on_is_that_of_the_whole_tape() -> Outcome {
     world.catch_up(Name::Trading).await;
     let mut records = TrackRecords::default();
     records.advance(&world.reader).await?;
-    let open = TrackRecord { orders: 2, fills: 3, round_trips: 0, round_trips_won: 0, hit_rate: None };
+    let open = TrackRecord { approved: 2, orders: 2, fills: 3, ..TrackRecord::default() };
     assert_eq!(records.of("sma"), open);
     assert_eq!(records.of("nobody"), TrackRecord::default());
     close(&world).await;
@@ -51,7 +51,15 @@ async fn a_record_that_is_carried_on_is_that_of_the_whole_tape() -> Outcome {
     let before = records.sequence();
     records.advance(&world.reader).await?;
     assert!(records.sequence() > before);
-    let closed = TrackRecord { orders: 3, fills: 4, round_trips: 1, round_trips_won: 1, hit_rate: Some(1.0) };
+    let closed = TrackRecord {
+        approved: 3,
+        orders: 3,
+        fills: 4,
+        round_trips: 1,
+        round_trips_won: 1,
+        hit_rate: Some(1.0),
+        ..TrackRecord::default()
+    };
     assert_eq!(records.of("sma"), closed);
     let mut again = TrackRecords::default();
     again.advance(&world.reader).await?;
@@ -98,6 +106,31 @@ fn denied(number: i64, rule: &str) -> Event {
         ..RiskDecision::default()
     };
     event(&format!("denied/{number}"), START + number, Body::RiskDecision(decision))
+}
+
+#[tokio::test]
+async fn a_record_says_what_risk_denied_and_by_which_rule_most() -> Outcome {
+    let world = World::new().await;
+    let mut records = TrackRecords::default();
+    for (number, rule) in [(1, "daily_loss"), (2, "max_position"), (3, "max_position")] {
+        world.append(denied(number, rule), None).await;
+    }
+    world.catch_up(Name::Trading).await;
+    records.advance(&world.reader).await?;
+    let record = records.of("sma");
+    assert_eq!((record.approved, record.denied), (0, 3));
+    assert_eq!(record.denied_most_by.as_deref(), Some("max_position"));
+    // Carried on it is what it would be from the start.
+    for number in [4, 5] {
+        world.append(denied(number, "daily_loss"), None).await;
+    }
+    world.catch_up(Name::Trading).await;
+    records.advance(&world.reader).await?;
+    let mut again = TrackRecords::default();
+    again.advance(&world.reader).await?;
+    assert_eq!(records.of("sma"), again.of("sma"));
+    assert_eq!(records.of("sma").denied_most_by.as_deref(), Some("daily_loss"));
+    Ok(())
 }
 
 #[tokio::test]

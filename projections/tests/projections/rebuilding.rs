@@ -96,9 +96,14 @@ async fn a_read_model_of_an_older_version_is_rebuilt_at_start() -> Outcome {
     sqlx::query("UPDATE projection.checkpoints SET version = 0; ").execute(&world.admin).await?;
     sqlx::query("UPDATE trading.accounts SET cash = 0").execute(&world.admin).await?;
     world.append(deposit("paper", 3), None).await;
+    // Nobody goes on from what another version folded.
+    assert!(queries::own_book(&world.reader).await?.is_none());
     let running = Running::start(&world, &[Name::Trading]);
     world.wait(Name::Trading).await;
     running.stop().await;
+    let checkpoint = queries::trading_checkpoint(&world.reader).await?;
+    let own = queries::own_book(&world.reader).await?;
+    assert_eq!(own.map(|book| book.sequence()), Some(checkpoint));
     let status = queries::checkpoints(&world.reader).await?;
     let version = Name::Trading.version();
     assert_eq!(status[0].version, u64::from(version));
@@ -107,6 +112,7 @@ async fn a_read_model_of_an_older_version_is_rebuilt_at_start() -> Outcome {
     let newer = i64::from(version) + 1;
     let set = sqlx::query("UPDATE projection.checkpoints SET version = $1").bind(newer);
     set.execute(&world.admin).await?;
+    assert!(queries::own_book(&world.reader).await?.is_none());
     let refused = world.projector().follow(Name::Trading, &CancellationToken::new()).await;
     assert!(refused.unwrap_err().to_string().contains(&format!("version {newer}")));
     Ok(())

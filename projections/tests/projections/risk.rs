@@ -177,3 +177,51 @@ async fn what_is_in_a_name_is_told_once_the_tape_is_folded_so_far() -> Outcome {
     assert!(of("nobody").await?.is_some_and(|found| found.is_empty()));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_weaker_stop_leaves_the_stricter_one_where_it_is() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    let halted = |state: TradingState, reason: &str| {
+        Body::TradingHalted(TradingHalted {
+            account: "paper".to_owned(),
+            actor: "ann".to_owned(),
+            reason: reason.to_owned(),
+            state: state.into(),
+            ..TradingHalted::default()
+        })
+    };
+    let kill = TradingKilled { account: "paper".to_owned(), ..TradingKilled::default() };
+    let bodies = [
+        halted(TradingState::Halted, "looks odd"),
+        halted(TradingState::ReduceOnly, "later"),
+        Body::TradingKilled(kill),
+    ];
+    for (hour, body) in (6..).zip(bodies) {
+        world.append(event(&format!("stop/{hour}"), START + hour * HOUR, body), None).await;
+    }
+    // The tape tells before anything is folded.
+    let stays = async |account: &str, asked| projections::outlasting(&world.tape, account, "", asked).await;
+    let told = stays("paper", TradingState::ReduceOnly).await?.unwrap();
+    assert_eq!(told.stays(), "stays halted: looks odd (by ann); asked for reduce-only");
+    assert_eq!(told.since_ns, START + 6 * HOUR);
+    assert_eq!(stays("paper", TradingState::Halted).await?, None, "nothing is stricter");
+    assert_eq!(stays("", TradingState::ReduceOnly).await?, None, "another scope");
+
+    world.catch_up(Name::Trading).await;
+    let halts = queries::halts(&world.reader).await?;
+    assert_eq!(halts.len(), 1);
+    assert_eq!((halts[0].state, halts[0].reason.as_str()), ("halted", "looks odd"));
+    assert_eq!(halts[0].since_ns, told.since_ns);
+    let account = queries::accounts(&world.reader).await?.remove(0);
+    assert_eq!((account.state, account.halt_reason.as_str()), ("halted", "looks odd"));
+    let (expected, found) = (folded(&world).await, queries::load_book(&world.reader).await?);
+    assert_eq!(found.to_parts().accounts, expected.to_parts().accounts);
+    assert_eq!(found.to_parts().tallies, expected.to_parts().tallies);
+    assert_eq!(projections::verify(&world.writer, &world.tape, Name::Trading).await?.first, None);
+
+    let resumed = TradingResumed { account: "paper".to_owned(), ..TradingResumed::default() };
+    world.append(event("resumed", START + 9 * HOUR, Body::TradingResumed(resumed)), None).await;
+    assert_eq!(stays("paper", TradingState::ReduceOnly).await?, None);
+    Ok(())
+}

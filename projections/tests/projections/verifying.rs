@@ -1,6 +1,6 @@
 //! Verification finds what was changed by hand, and names it.
 
-use projections::{Name, verify};
+use projections::{Name, VerifyError, verify};
 
 use crate::support::{HOUR, Outcome, SECOND, START, World, bar, chain};
 
@@ -50,6 +50,12 @@ async fn missing_and_surplus_rows_are_counted() -> Outcome {
 async fn a_projection_that_never_ran_is_said_to_be_so() -> Outcome {
     let world = World::new().await;
     let outcome = verify(&world.writer, &world.tape, Name::Bars).await;
-    assert!(outcome.unwrap_err().to_string().contains("no checkpoint"));
+    assert!(matches!(outcome, Err(VerifyError::NoCheckpoint(_))), "{outcome:?}");
+    // Rows of which nobody knows what they are the fold of are no projection that never ran.
+    world.append(bar("IBM", START, 100 * SECOND), None).await;
+    world.catch_up(Name::Bars).await;
+    sqlx::query("DELETE FROM projection.checkpoints").execute(&world.admin).await?;
+    let outcome = verify(&world.writer, &world.tape, Name::Bars).await;
+    assert!(matches!(outcome, Err(VerifyError::Unplaced(_))), "{outcome:?}");
     Ok(())
 }
