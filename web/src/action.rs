@@ -11,10 +11,11 @@ use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use contracts::v1::{PositionsFate, StrategyMode, TradingState};
 use domain::book::InName;
+use event_log::AppendError;
 use projections::{InNameError, left_behind};
 use runtime::command::{self, Caller, Leaving, Stop};
 
-use crate::api::risk::{check_stop, is_stopped};
+use crate::api::risk::{check_stop, is_stopped, outlasting};
 use crate::app::App;
 use crate::error::PageError;
 
@@ -103,13 +104,14 @@ pub async fn halt(
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, HALT_WORD)?;
     let (state, is) = match form.state.as_str() {
-        "" | "reduce_only" => (TradingState::Unspecified, "reduce-only: no new exposure"),
-        "halted" => (TradingState::Halted, "halted: strategies send nothing"),
+        "" | "reduce_only" => (TradingState::Unspecified, "is reduce-only: no new exposure"),
+        "halted" => (TradingState::Halted, "is halted: strategies send nothing"),
         other => return Err(field("state", other, "reduce_only or halted")),
     };
     let (caller, stop) = of(&app, caller, &form, "kill switch").await?;
-    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{} is {is}.", in_words(&stop)), form.back_or("/")))
+    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(appended)?;
+    let is = outlasting(&app, &stop, state).await.map_or_else(|| is.to_owned(), |halt| halt.stays());
+    Ok(done(&headers, &format!("{} {is}.", in_words(&stop)), form.back_or("/")))
 }
 
 /// `POST /trading/resume`: ends the halt and the kill switch of all accounts, or of what the form names.
@@ -128,7 +130,7 @@ pub async fn resume(
 /// Ends the halt and the kill switch of a scope; what came of it, as an answer says it.
 pub async fn resume_stopped(app: &App, caller: &Caller, stop: &Stop) -> Result<&'static str, PageError> {
     let is = if is_stopped(app, stop).await? { "is resumed" } else { "was not stopped" };
-    command::resume_scope(&app.context.tape, caller, stop).await.map_err(tape)?;
+    command::resume_scope(&app.context.tape, caller, stop).await.map_err(appended)?;
     Ok(is)
 }
 
@@ -149,7 +151,8 @@ async fn of(
     Ok((caller, Stop { account, strategy, reason: form.reason().to_owned() }))
 }
 
-fn in_words(stop: &Stop) -> String {
+/// What is stopped, as the first words of an answer.
+pub fn in_words(stop: &Stop) -> String {
     let is_all = stop.account.is_empty() && stop.strategy.is_empty();
     if is_all { "Trading".to_owned() } else { stop.to_string() }
 }
@@ -313,6 +316,14 @@ fn field(field: &'static str, value: &str, expected: &str) -> PageError {
 /// The tape did not take a command.
 pub fn tape(error: impl std::fmt::Display) -> PageError {
     PageError::Tape(error.to_string())
+}
+
+/// The same of an append: what is refused is wrong as it is, and repeating it cannot help.
+pub fn appended(error: AppendError) -> PageError {
+    match error {
+        AppendError::Refused(why) => PageError::Conflict(format!("The command was refused: {why}.")),
+        error => tape(error),
+    }
 }
 
 /// The page's script shows the notice; without a script the page at `back` is loaded again.

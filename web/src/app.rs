@@ -14,7 +14,8 @@ use crate::config::{Mode, WebConfig};
 use crate::fleet::Fleet;
 use crate::health::Freshness;
 use crate::history::Histories;
-use crate::live::Hub;
+use crate::holders::Holders;
+use crate::live::{Hub, OWN_STREAMS_MAX};
 use crate::missing::Missing;
 use crate::pages::Rates;
 use crate::progress::Runs;
@@ -34,6 +35,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Places for sockets of programs.
     pub sockets: Sockets,
+    /// Live streams of each user and token.
+    pub streams: Holders,
     /// Sessions and tokens.
     pub sessions: Sessions,
     /// Who guesses passwords waits.
@@ -72,6 +75,7 @@ impl App {
             assets: Assets::load()?,
             hub: Hub::starting_at(start),
             sockets: Sockets::default(),
+            streams: Holders::of_at_most(OWN_STREAMS_MAX),
             sessions: Sessions::new(config.secret, config.tls.is_some()),
             throttle: Throttle::default(),
             hashing: tokio::sync::Mutex::default(),

@@ -28,6 +28,7 @@ mod operations;
 mod history;
 mod missing;
 mod fleet;
+mod holders;
 mod live;
 mod view;
 mod browse;

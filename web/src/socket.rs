@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
@@ -23,16 +24,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Standing;
+use crate::access::{Actor, Standing};
 use crate::api::fields::{Asked, Field, Fields, Kind, field};
 use crate::api::{Details, Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
+use crate::holders::{Held, Holders};
 
 /// Largest message taken from a program; it has nothing to say.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Most sockets at the same time.
 const SOCKETS_MAX: usize = 64;
+/// Most of one user or token.
+const OWN_SOCKETS_MAX: usize = 32;
 /// Events that wait for a slow program.
 const QUEUE: usize = 1_000;
 /// Events read from the tape at a time.
@@ -46,19 +50,34 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// How many sockets may still be opened.
 #[derive(Clone, Debug)]
-pub struct Sockets(Arc<Semaphore>);
+pub struct Sockets {
+    free: Arc<Semaphore>,
+    holders: Holders,
+}
+
+/// The place of a socket; given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    _free: OwnedSemaphorePermit,
+    _held: Held,
+}
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(SOCKETS_MAX)))
+        let free = Arc::new(Semaphore::new(SOCKETS_MAX));
+        Self { free, holders: Holders::of_at_most(OWN_SOCKETS_MAX) }
     }
 }
 
 impl Sockets {
-    /// A place for one more; `None` when there is none.
-    #[must_use]
-    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
+    /// A place for one more of `who`.
+    pub fn admit(&self, who: &str) -> Result<Place, PageError> {
+        let held = self.holders.admit(who).ok_or_else(|| {
+            PageError::Busy(format!("{who} has {OWN_SOCKETS_MAX} sockets open, the most for one"))
+        })?;
+        let free = Arc::clone(&self.free).try_acquire_owned();
+        let free = free.map_err(|_| PageError::Busy("too many sockets are open".to_owned()))?;
+        Ok(Place { _free: free, _held: held })
     }
 }
 
@@ -97,6 +116,7 @@ impl Fields for SocketFields {
             description = "The request does not ask for a WebSocket"), Problems))]
 pub async fn open(
     State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
     query: Asked<SocketFields>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -110,8 +130,7 @@ pub async fn open(
             "a subject or filter of one stream such as signal.> or order.paper.>",
         )
     })?;
-    let place = app.sockets.admit();
-    let place = place.ok_or_else(|| PageError::Busy("too many sockets are open".to_owned()))?;
+    let place = app.sockets.admit(&actor.name)?;
     let from = query.get("from_sequence").and_then(|text| text.parse().ok());
     let following = Following { stream, filter: subject.to_owned(), from };
     let (tape, shutdown) = (Arc::clone(&app.context.tape), app.context.shutdown.clone());
@@ -143,7 +162,7 @@ pub async fn serve(
     following: Following,
     standing: Standing,
     shutdown: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) {
     let (mut sink, mut source) = socket.split();
     let (sender, mut queue) = mpsc::channel(QUEUE);

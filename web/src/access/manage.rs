@@ -138,8 +138,8 @@ async fn audit(
     target: &str,
     detail: &str,
 ) -> Result<(), PageError> {
-    // One key used on two names is two commands.
-    let caller = Caller { key: format!("{target}/{}", caller.key), ..caller.clone() };
+    // One key used for two things is two commands, each with its audit.
+    let caller = Caller { key: format!("{target}/{detail}/{}", caller.key), ..caller.clone() };
     command::audit(&app.context.tape, &caller, action, target, detail).await.map_err(tape)
 }
 

@@ -138,6 +138,14 @@ impl Store {
         Ok(entries.users.iter().map(|(name, user)| shown(name, user)).collect())
     }
 
+    /// Whom a link signs in that names nobody: the owner, else the first admin by name who may sign in.
+    pub fn first_admin(&self) -> Result<Option<String>, AccessError> {
+        let users = self.users()?;
+        let admins = || users.iter().filter(|user| user.role == Role::Admin && !user.disabled);
+        let found = admins().find(|user| user.name == OWNER).or_else(|| admins().next());
+        Ok(found.map(|user| user.name.clone()))
+    }
+
     /// Adds a user; without a password only links sign the user in.
     pub fn add_user(&self, name: &str, role: Role, password: Option<&str>) -> Result<User, AccessError> {
         let name = named(name)?;

@@ -56,6 +56,23 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for GivenOrNo
     }
 }
 
+/// The body of a change that takes none: whoever sends fields means something by them, which would not be done.
+#[derive(Debug)]
+pub struct Nothing;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoField {}
+
+impl<S: Send + Sync> FromRequest<S> for Nothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let GivenOrNone(NoField {}) = GivenOrNone::<NoField>::from_request(request, state).await?;
+        Ok(Self)
+    }
+}
+
 fn kind(request: &Request) -> String {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.unwrap_or_default().to_owned()

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, NoFields};
-use super::risk::is_stopped;
+use super::risk::{Stays, is_stopped, outlasting};
 use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
-use crate::action::tape;
+use crate::action::appended;
 use crate::app::App;
 use crate::error::PageError;
 
@@ -45,9 +45,11 @@ pub struct Switched {
     account: String,
     /// Strategy, or `manual` for what is traded by hand; empty for all.
     strategy: String,
-    /// What strategies may send now where nothing stricter is in force: `reduce_only` or `halted`; `resumed` where a stop
-    /// was ended, `not_stopped` where there was none of this scope.
+    /// What strategies may send now where no other scope is stopped more strictly: `reduce_only` or `halted`; `resumed`
+    /// where a stop was ended, `not_stopped` where there was none of this scope.
     state: &'static str,
+    /// The stricter stop of this scope that stays in force; null where what was asked is.
+    stays: Option<Stays>,
 }
 
 /// Stop new exposure, on one account or on all.
@@ -69,8 +71,11 @@ pub async fn halt(
     };
     let stop = checked(&app, switch).await?;
     let caller = caller(&actor, &key, &target(&stop));
-    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
-    Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state: breaker::state_name(state) }))
+    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(appended)?;
+    let stays = outlasting(&app, &stop, state).await.map(Stays::from);
+    let state = if stays.is_some() { TradingState::Halted } else { state };
+    let (Stop { account, strategy, .. }, state) = (stop, breaker::state_name(state));
+    Ok(Json(Switched { account, strategy, state, stays }))
 }
 
 /// Allow new exposure again.
@@ -90,8 +95,8 @@ pub async fn resume(
     let stop = checked(&app, switch).await?;
     let caller = caller(&actor, &key, &target(&stop));
     let state = if is_stopped(&app, &stop).await? { "resumed" } else { "not_stopped" };
-    command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
-    Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state }))
+    command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(appended)?;
+    Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state, stays: None }))
 }
 
 async fn checked(app: &App, switch: Switch) -> Result<Stop, PageError> {

@@ -59,7 +59,7 @@ use crate::app::App;
 use crate::browse::api as browse;
 use crate::{pages, socket};
 
-pub use body::{Given, GivenOrNone};
+pub use body::{Given, GivenOrNone, Nothing};
 pub use problem::{Details, Problem, Problems, problems, tells_problems};
 pub use repeat::{Key, Repeats, caller};
 

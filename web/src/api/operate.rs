@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, At, ConnectionName, NoFields, ParkedId, ProjectionName, Word};
-use super::{Given, Key, Problem, Problems, caller};
+use super::{Given, Key, Nothing, Problem, Problems, caller};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
@@ -47,6 +47,7 @@ pub async fn rebuild(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Asking {
     ask(&app, &actor, &key, name, ProjectionTask::Rebuild).await
 }
@@ -62,6 +63,7 @@ pub async fn verify(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Asking {
     ask(&app, &actor, &key, name, ProjectionTask::Verify).await
 }
@@ -84,6 +86,7 @@ pub async fn replay(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Result<Json<Replayed>, Problem> {
     let (stream, sequence) = events::replayed(&app, &caller(&actor, &key, ""), &id).await?;
     Ok(Json(Replayed { stream, sequence }))
@@ -144,6 +147,7 @@ pub async fn test(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Result<Json<Tested>, Problem> {
     let (connection, outcome) = settings::tested(&app, &caller(&actor, &key, &name), &name).await?;
     let works = outcome.is_ok();

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::{BreakerKind, LimitsSet, TradeLimits};
-use domain::book::{Book, LimitSet, Scope};
+use domain::book::{Book, LimitSet, Scope, kill_state};
 use domain::calendar::Calendar;
 use domain::risk::{breaker, fields, scope_usage};
 use projections::queries::{self, LimitVersionRow, NamedLimit, named_limits};
@@ -22,11 +22,11 @@ use super::body::{object, objects};
 use super::fields::{Asked, NoFields};
 use super::{Given, Key, Problem, Problems, caller};
 use crate::access::Actor;
-use crate::action::tape;
+use crate::action::{appended, tape};
 use crate::app::App;
 use crate::error::PageError;
 
-pub use in_force::{Stopped, is_stopped, of_tally, stopped, strictest};
+pub use in_force::{Stays, Stopped, is_stopped, of_tally, outlasting, stopped, strictest};
 
 const ROWS: u32 = 200;
 /// Most limits of one change.
@@ -257,7 +257,8 @@ pub async fn state_limits(
             let value: String = value.chars().take(40).collect();
             PageError::Field { field: "limits".into(), value: format!("{field}={value}"), expected }
         }
-        error => tape(error),
+        LimitsError::Append(error) => appended(error),
+        error @ LimitsError::Log(_) => tape(error),
     })
 }
 
@@ -293,10 +294,14 @@ pub async fn check_account(app: &App, account: &str) -> Result<(), PageError> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kill {
-    /// Account; absent or empty for all.
+    /// `all` for everything; without it an account, a strategy or both must be named.
+    #[serde(default)]
+    #[schema(pattern = "^all$")]
+    scope: Option<String>,
+    /// Account; absent or empty for each one.
     #[serde(default)]
     account: String,
-    /// Strategy, or `manual` for what is traded by hand; absent or empty for all.
+    /// Strategy, or `manual` for what is traded by hand; absent or empty for each one.
     #[serde(default)]
     strategy: String,
     /// Also close every position.
@@ -308,6 +313,19 @@ pub struct Kill {
     reason: String,
 }
 
+impl Kill {
+    /// Refuses a kill of everything that does not say so: a name that was left out must not be everything.
+    fn check_scope(&self) -> Result<(), PageError> {
+        let is_named = !self.account.is_empty() || !self.strategy.is_empty();
+        let expected = match (self.scope.as_deref(), is_named) {
+            (None, true) | (Some("all"), false) => return Ok(()),
+            (_, true) => "none beside an account or a strategy",
+            (_, false) => "all, or an account or a strategy to be named instead",
+        };
+        Err(PageError::field("scope", self.scope.as_deref().unwrap_or_default(), expected))
+    }
+}
+
 /// What the kill switch came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Killed {
@@ -317,9 +335,12 @@ pub struct Killed {
     strategy: String,
     /// Whether positions are being closed.
     flatten: bool,
+    /// The stricter stop of this scope that stays in force; null where there is none.
+    stays: Option<Stays>,
 }
 
-/// Kill switch: cancel every open order of a strategy, an account or everything, and open nothing.
+/// Kill switch: cancel every open order of a strategy, an account or everything (which has to be said: `"scope": "all"`),
+/// and open nothing.
 #[utoipa::path(post, path = "/api/v1/trading/kill", tag = "trading", operation_id = "kill_trading", params(Key),
     request_body = Kill, responses((status = 200, body = Killed), Problems))]
 pub async fn kill(
@@ -329,12 +350,14 @@ pub async fn kill(
     _: Asked<NoFields>,
     Given(asked): Given<Kill>,
 ) -> Result<Json<Killed>, Problem> {
+    asked.check_scope()?;
     let reason = super::fields::reason(&asked.reason)?.to_owned();
     check_stop(&app, &asked.account, &asked.strategy).await?;
     let caller = caller(&actor, &key, &format!("{}/{}", asked.account, asked.strategy));
     let stop = Stop { account: asked.account.clone(), strategy: asked.strategy.clone(), reason };
-    command::kill(&app.context.tape, &caller, &stop, asked.flatten).await.map_err(tape)?;
-    Ok(Json(Killed { account: asked.account, strategy: asked.strategy, flatten: asked.flatten }))
+    command::kill(&app.context.tape, &caller, &stop, asked.flatten).await.map_err(appended)?;
+    let stays = outlasting(&app, &stop, kill_state(asked.flatten)).await.map(Stays::from);
+    Ok(Json(Killed { account: asked.account, strategy: asked.strategy, flatten: asked.flatten, stays }))
 }
 
 /// Which breaker to reset, and why.
@@ -401,7 +424,7 @@ pub async fn reset_tripped(
     let book = queries::load_book(&app.config.pool).await?;
     let has_tripped = book.sequence() < last || book.has_tripped(&stop.account, &stop.strategy, kind);
     if has_tripped {
-        command::reset_breaker(&app.context.tape, caller, stop, kind).await.map_err(tape)?;
+        command::reset_breaker(&app.context.tape, caller, stop, kind).await.map_err(appended)?;
     }
     Ok(has_tripped)
 }

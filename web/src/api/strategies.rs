@@ -96,6 +96,12 @@ pub struct Strategy {
     invalid_signals: u64,
     /// Messages under its signals that were none, and were parked.
     parked_signals: u64,
+    /// Decisions of risk that approved.
+    approved: u64,
+    /// Decisions of risk that denied.
+    denied: u64,
+    /// The rule that denied most often; null where nothing was denied.
+    denied_most_by: Option<String>,
     /// Orders that risk approved.
     orders: u64,
     /// Fills of them.
@@ -156,6 +162,9 @@ impl Strategy {
             signals: row.signals,
             invalid_signals: refused.invalid,
             parked_signals: refused.parked,
+            approved: record.approved,
+            denied: record.denied,
+            denied_most_by: record.denied_most_by,
             orders: record.orders,
             fills: record.fills,
             round_trips: record.round_trips,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, At, NoFields, TokenName};
-use super::{Given, Key, Problem, Problems, caller};
+use super::{Given, Key, Nothing, Problem, Problems, caller};
 use crate::access::{Actor, Role, Token, manage};
 use crate::app::App;
 
@@ -82,6 +82,7 @@ pub async fn revoke(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Result<StatusCode, Problem> {
     manage::revoke_token(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, At, NoFields, UserName};
-use super::{Given, Key, Problem, Problems, caller};
+use super::{Given, Key, Nothing, Problem, Problems, caller};
 use crate::access::manage::{self, Wanted};
 use crate::access::{Actor, Role, User};
 use crate::app::App;
@@ -109,6 +109,7 @@ pub async fn remove(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Result<StatusCode, Problem> {
     manage::remove_user(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)

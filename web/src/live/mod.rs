@@ -12,4 +12,4 @@ mod sse;
 
 pub use feed::feed;
 pub use hub::Hub;
-pub use sse::{LiveQuery, TOPICS_MAX, stream};
+pub use sse::{LiveQuery, OWN_STREAMS_MAX, TOPICS_MAX, stream};

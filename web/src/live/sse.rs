@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::{Caught, Message, Subscription};
 use crate::access::Standing;
+use crate::holders::Held;
 
 const BEAT: Duration = Duration::from_secs(1);
 /// Least time between two rounds to one client: at most 10 a second, whatever the feed does.
@@ -23,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Topics of one client, which is a browser with all its pages: a chart alone has ten, and whoever watches keeps many open.
 /// So many, of the longest symbols, still fit into an address.
 pub const TOPICS_MAX: usize = 512;
+/// Most streams of one user or token. A browser has one, whatever is open in it.
+pub const OWN_STREAMS_MAX: usize = 128;
 
 /// Query of `/live`.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -56,6 +59,7 @@ impl LiveQuery {
 struct Client {
     subscription: Subscription,
     standing: Standing,
+    _held: Held,
     shutdown: CancellationToken,
     version: u64,
     waiting: std::collections::VecDeque<Event>,
@@ -68,6 +72,7 @@ struct Client {
 pub fn stream(
     subscription: Subscription,
     standing: Standing,
+    held: Held,
     version: u64,
     shutdown: CancellationToken,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -75,6 +80,7 @@ pub fn stream(
     let client = Client {
         subscription,
         standing,
+        _held: held,
         shutdown,
         version,
         waiting: std::collections::VecDeque::new(),

@@ -44,12 +44,13 @@ mod visit;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use projections::queries;
 
-use crate::access::Standing;
+use crate::access::{Actor, Standing};
 use crate::api::Problems;
 use crate::app::App;
 use crate::error::PageError;
@@ -140,6 +141,7 @@ pub async fn panel(
     responses((status = 200, body = String, content_type = "text/event-stream"), Problems))]
 pub async fn live(
     State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
     Query(query): Query<LiveQuery>,
     headers: HeaderMap,
 ) -> Response {
@@ -156,11 +158,16 @@ pub async fn live(
         return (StatusCode::NOT_FOUND, format!("topics: there is no {unknown:?}\n")).into_response();
     }
     let version = query.version(&headers);
+    let Some(held) = app.streams.admit(&actor.name) else {
+        let most = live::OWN_STREAMS_MAX;
+        let why = format!("{} has {most} live streams open, the most for one", actor.name);
+        return PageError::Busy(why).into_response();
+    };
     let Some(subscription) = app.hub.subscribe(topics) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many live clients\n").into_response();
     };
     let standing = Standing::of(&app, &headers);
-    live::stream(subscription, standing, version, app.context.shutdown.clone()).into_response()
+    live::stream(subscription, standing, held, version, app.context.shutdown.clone()).into_response()
 }
 
 #[cfg(test)]

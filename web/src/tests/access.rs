@@ -2,11 +2,14 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use contracts::v1::TradingState;
+use runtime::command::{self, Caller, Stop};
 use serde_json::Value;
 
 use super::action::Visitor;
 use super::{Answer, Deck, HOST, OWNER, get, read};
 use crate::access::Role;
+use crate::access::manage::{self, Wanted};
 
 const HALT: &str = "/api/v1/trading/halt";
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -149,6 +152,63 @@ async fn one_key_has_one_effect_and_one_answer_and_no_second_meaning() {
     assert_eq!(deck.stored().await, (trading + 1, audit + 1));
     let last = deck.tape.last(contracts::stream::AUDIT, "audit.>").await.unwrap().unwrap();
     assert_eq!(last.event.source, "token-bot");
+}
+
+#[tokio::test]
+async fn a_key_that_the_server_before_was_given_is_not_good_for_something_else() {
+    let deck = Deck::traded().await;
+    let operator = token(&deck, "op", Role::Operator);
+    // What it did is on the tape; the answers that it remembered are gone.
+    let by = Caller { actor: "token-op".to_owned(), key: "key-number-1".to_owned() };
+    let stop = Stop { reason: "drill".to_owned(), ..Stop::default() };
+    command::halt_scope(&deck.tape, &by, &stop, TradingState::Unspecified).await.unwrap();
+    let before = deck.stored().await;
+    let ask = async |body: &str| answered(&deck, change(HALT, &operator, "key-number-1", body)).await;
+    let (status, told) = ask("{\"reason\":\"drill\",\"state\":\"halted\"}").await;
+    assert_eq!(status, StatusCode::CONFLICT, "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("used for something else"), "{told}");
+    let (status, told) = ask("{\"reason\":\"drill\"}").await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    assert_eq!(deck.stored().await, before);
+}
+
+#[tokio::test]
+async fn everything_is_killed_only_where_that_is_said() {
+    let deck = Deck::traded().await;
+    let operator = token(&deck, "op", Role::Operator);
+    let kill = "/api/v1/trading/kill";
+    let ask = async |body: &str| answered(&deck, change(kill, &operator, "key-number-1", body)).await;
+    let before = deck.stored().await;
+    let (status, told) = ask("{\"reason\":\"drill\"}").await;
+    assert_eq!((status, &told["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &"scope".into()), "{told}");
+    assert_eq!(deck.stored().await, before);
+    let (status, told) = ask("{\"scope\":\"all\",\"reason\":\"drill\"}").await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    assert_eq!((&told["account"], &told["strategy"]), (&"".into(), &"".into()), "{told}");
+    assert_eq!(deck.stored().await, (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn a_link_for_nobody_named_is_the_owners_whoever_else_is_admin() {
+    let deck = Deck::empty().await;
+    let access = &deck.app.config.access;
+    access.add_user("ann", Role::Admin, None).unwrap();
+    assert_eq!(access.first_admin().unwrap().as_deref(), Some(OWNER));
+    access.set_disabled(OWNER, true).unwrap();
+    assert_eq!(access.first_admin().unwrap().as_deref(), Some("ann"));
+}
+
+#[tokio::test]
+async fn each_change_of_a_user_has_its_audit_whatever_its_key() {
+    let deck = Deck::empty().await;
+    deck.app.config.access.add_user("ann", Role::Viewer, None).unwrap();
+    let by = Caller { actor: OWNER.to_owned(), key: "key-number-1".to_owned() };
+    let before = deck.stored().await;
+    for role in [Role::Operator, Role::Admin] {
+        let wanted = Wanted { role: Some(role), ..Wanted::default() };
+        manage::change_user(&deck.app, &by, "ann", wanted).await.unwrap();
+    }
+    assert_eq!(deck.stored().await, (before.0, before.1 + 2));
 }
 
 #[tokio::test]

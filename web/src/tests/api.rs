@@ -156,6 +156,15 @@ async fn a_body_is_refused_by_its_field_and_changes_nothing() {
         ("trading/halt", json, large.as_str(), 413, "body", "at most 16384 bytes"),
         ("trading/halt", "text/plain", "{}", 415, "Content-Type", "application/json"),
         ("trading/kill", json, "{\"flatten\":\"yes\"}", 422, "flatten", "true or false"),
+        // What names nothing is not everything.
+        ("trading/kill", json, "{}", 422, "scope", "all, or an account"),
+        ("trading/kill", json, "{\"account\":\"\",\"flatten\":true}", 422, "scope", "all, or an account"),
+        ("trading/kill", json, "{\"scope\":\"ALL\"}", 422, "scope", "all, or an account"),
+        ("trading/kill", json, "{\"scope\":\"all\",\"account\":\"paper\"}", 422, "scope", "none beside"),
+        // What takes no body takes none.
+        ("projections/trading/rebuild", json, "{\"dry_run\":true}", 422, "body", "only no field"),
+        ("connections/nats/test", json, "[]", 422, "body", "an object"),
+        ("parked/x/replay", "text/plain", "dry run", 415, "Content-Type", "application/json"),
         ("breakers/reset", json, "{}", 422, "account", "a value, because it is required"),
         ("limits", json, "{\"limits\":[{\"name\":\"max_leverage\"}]}", 422, "limits[0].value", "a value"),
         ("limits", json, "{\"limits\":[],\"scope\":{\"acount\":\"a\"}}", 422, "scope", "only account"),

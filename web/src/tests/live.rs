@@ -9,7 +9,8 @@ use futures::StreamExt as _;
 
 use super::script::{self, NOW_NS};
 use super::{Deck, HOST};
-use crate::live::TOPICS_MAX;
+use crate::access::Role;
+use crate::live::{OWN_STREAMS_MAX, TOPICS_MAX};
 use crate::pages::{self, Of};
 
 /// An event as a browser reads it.
@@ -163,6 +164,28 @@ async fn unknown_topics_and_too_many_are_refused() {
         assert_eq!(answer.status, status, "{topics}");
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{topics}");
     }
+}
+
+#[tokio::test]
+async fn one_token_does_not_take_the_streams_of_all() {
+    let deck = Deck::traded().await;
+    let secret = deck.app.config.access.create_token("bot", Role::Viewer, "test", i64::MAX).unwrap().secret;
+    let ask = async || {
+        let request = Request::get("/live?topics=tiles.paper").header("host", HOST);
+        let request = request.header("authorization", format!("Bearer {secret}"));
+        deck.send(request.body(Body::empty()).unwrap()).await
+    };
+    let mut open = Vec::new();
+    for _ in 0..OWN_STREAMS_MAX {
+        let answer = ask().await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        open.push(answer);
+    }
+    assert_eq!(ask().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // Somebody else is served, and one that ended makes room.
+    Browser::open(&deck, "tiles.paper", deck.app.hub.version(), None).await.next().await;
+    drop(open.pop());
+    assert_eq!(ask().await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

@@ -48,6 +48,21 @@ async fn a_cursor_that_no_list_named_is_said_to_be_wrong_where_the_list_would_be
 }
 
 #[tokio::test]
+async fn the_filter_names_every_strategy_as_it_is_called_and_the_one_in_force() {
+    let deck = Deck::traded().await;
+    for (path, chosen) in [
+        ("/orders?tab=all&strategy=manual", "manual"),
+        ("/orders?tab=all&strategy=sma_cross", "sma_cross"),
+        ("/orders?tab=all&strategy=gone_since", "gone_since"),
+    ] {
+        let page = deck.get(path).await.text;
+        let named = format!("<option value=\"{chosen}\" selected>{chosen}</option>");
+        assert!(page.contains(&named), "{path}: {page}");
+        assert!(page.contains("<option value=\"manual\""), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn filters_stay_in_the_address_and_a_wrong_one_names_its_field() {
     let deck = Deck::traded().await;
     let page = deck.get("/orders?tab=all&symbol=aapl&side=buy&status=").await.text;

@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use contracts::v1::TradingState;
 use contracts::v1::event::Body as EventBody;
+use serde_json::Value;
 
 use super::action::Visitor;
 use super::script::NOW_NS;
@@ -226,6 +227,53 @@ async fn what_is_not_stopped_is_not_resumed() {
     send("/accounts/paper/halt", "HALT", "key-number-8").await;
     let said = send("/accounts/paper/resume", "RESUME", "key-number-9").await;
     assert!(said.contains("paper is resumed."), "{said}");
+}
+
+#[tokio::test]
+async fn a_weaker_stop_tells_what_stays_in_force() {
+    let deck = Deck::traded().await;
+    let token = deck.app.config.access.create_token("boss", Role::Admin, "test", i64::MAX).unwrap().secret;
+    let asked = async |path: &str, key: &str, body: &str| {
+        let (status, answer) = call(&deck, &token, Method::POST, path, key, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        (answer["state"].clone(), answer["stays"].clone())
+    };
+    let halted = "{\"account\":\"paper\",\"state\":\"halted\",\"reason\":\"looks odd\"}";
+    assert_eq!(asked("trading/halt", "key-number-1", halted).await, ("halted".into(), Value::Null));
+    let paper = "{\"account\":\"paper\",\"reason\":\"later\"}";
+    let (state, stays) = asked("trading/halt", "key-number-2", paper).await;
+    assert_eq!((&state, &stays["state"]), (&"halted".into(), &"halted".into()));
+    assert_eq!((&stays["reason"], &stays["actor"]), (&"looks odd".into(), &"token-boss".into()), "{stays}");
+    assert_eq!(asked("trading/kill", "key-number-3", paper).await.1, stays);
+    assert_eq!(asked("trading/halt", "key-number-4", "{}").await, ("reduce_only".into(), Value::Null));
+
+    // The pages say the same, and show both.
+    let visitor = Visitor::of(&deck).await;
+    let send = async |path: &str, form: &str| {
+        let form = format!("csrf={}&{form}", visitor.token);
+        read(deck.send(visitor.post(path, &form)).await).await.text
+    };
+    let stays = "stays halted: looks odd (by token-boss); asked for reduce-only.";
+    let said = send("/accounts/paper/halt", "key=key-number-5&word=HALT").await;
+    assert!(said.contains(&format!("paper {stays}")), "{said}");
+    let said = send("/trading/halt", "key=key-number-6&word=HALT&account=paper&strategy=").await;
+    assert!(said.contains(&format!("paper {stays}")), "{said}");
+    let said = send("/trading/kill", "key=key-number-7&word=KILL&of=account:paper").await;
+    assert!(said.contains(&format!("open orders are being cancelled. paper {stays}")), "{said}");
+    deck.settle().await;
+    let page = deck.get("/positions").await.text;
+    assert!(page.contains("id=\"account-state\">HALTED<") && page.contains("looks odd"), "{page}");
+
+    // So it is with a strategy, whose switch hides no halt but its own.
+    let halted = "{\"strategy\":\"momentum\",\"state\":\"halted\"}";
+    asked("trading/halt", "key-number-8", halted).await;
+    let momentum = "{\"strategy\":\"momentum\"}";
+    assert_eq!(asked("trading/kill", "key-number-9", momentum).await.1["state"], "halted");
+    deck.settle().await;
+    let (_, risk) = call(&deck, &token, Method::GET, "risk", "key-number-0", "").await;
+    let rows = risk["stopped"].as_array().unwrap().iter().filter(|row| row["strategy"] == "momentum");
+    let rows: Vec<_> = rows.map(|row| (row["by"].as_str(), row["state"].as_str())).collect();
+    assert_eq!(rows, [(Some("halt"), Some("halted")), (Some("kill"), Some("reduce_only"))]);
 }
 
 #[tokio::test]

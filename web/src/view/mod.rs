@@ -9,8 +9,8 @@ mod time;
 
 pub use filter::{EXPECTED_TIME, from_time, to_time};
 pub use number::{
-    Signed, count, money, percent, price, quantity, ratio, signed_money, signed_percent, signed_percent_to,
-    volume,
+    Signed, count, money, money_about, percent, price, quantity, ratio, signed_money, signed_percent,
+    signed_percent_to, volume,
 };
 pub use size::size;
 pub use time::{Instant, duration_words, latency, market_time};

@@ -30,6 +30,15 @@ pub fn money(amount: Amount) -> String {
     with_sign(cents(amount))
 }
 
+/// A figure of money that is no more exact than its float, at cents: `−1,234.50`; a dash when it is undefined.
+#[must_use]
+pub fn money_about(value: f64) -> String {
+    let text = format!("{:.2}", value.abs());
+    let Some((units, cents)) = text.split_once('.') else { return "–".to_owned() };
+    let sign = if value < 0.0 && text != "0.00" { "−" } else { "" };
+    format!("{sign}{}.{cents}", units.parse::<u128>().map_or_else(|_| units.to_owned(), grouped))
+}
+
 /// A change of money at cents, with its sign.
 #[must_use]
 pub fn signed_money(amount: Amount) -> Signed {
@@ -158,6 +167,20 @@ mod tests {
             ("-0.001", "0.00"),
         ] {
             assert_eq!(money(amount(exact)), shown, "{exact}");
+        }
+    }
+
+    #[test]
+    fn a_figure_of_money_is_written_as_money_is() {
+        for (value, text) in [
+            (1_932.09, "1,932.09"),
+            (-720.357, "−720.36"),
+            (-0.001, "0.00"),
+            (1_234_567.0, "1,234,567.00"),
+            (f64::NAN, "–"),
+            (f64::INFINITY, "–"),
+        ] {
+            assert_eq!(money_about(value), text, "{value}");
         }
     }
 

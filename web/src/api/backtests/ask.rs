@@ -25,7 +25,7 @@ use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::missing;
 use super::terms::{self, Known, ScopedLimits, amount, e9, of_domain};
 use crate::access::Actor;
-use crate::action::tape;
+use crate::action::appended;
 use crate::app::App;
 use crate::error::PageError;
 
@@ -263,7 +263,7 @@ pub async fn begin(app: &App, caller: &Caller, asked: NewBacktest) -> Result<Str
         let found = hours(&app.context.tape, app.config.calendar.market()).await.map_err(of_hours)?;
         found.name().clone_into(&mut request.calendar);
     }
-    command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
+    command::request_backtest(&app.context.tape, caller, request, "").await.map_err(appended)
 }
 
 /// Asks for the end of a run.
@@ -271,7 +271,7 @@ pub async fn end(app: &App, caller: &Caller, id: &str, reason: &str) -> Result<(
     command::cancel_backtest(&app.context.tape, caller, id, reason).await.map_err(|error| match error {
         BacktestError::Unknown(id) => missing(&id),
         BacktestError::Ended(_) => PageError::Conflict(format!("{error}; nothing was changed.")),
-        BacktestError::Append(error) => tape(error),
+        BacktestError::Append(error) => appended(error),
         BacktestError::Log(error) => PageError::Unread(error.to_string()),
     })
 }

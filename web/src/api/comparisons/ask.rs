@@ -17,7 +17,7 @@ use super::super::fields::{Asked, At, ComparisonId, NoFields, Word, reason};
 use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::found;
 use crate::access::Actor;
-use crate::action::tape;
+use crate::action::appended;
 use crate::app::App;
 use crate::error::PageError;
 use crate::probe::NoStretch;
@@ -140,5 +140,5 @@ async fn begin(
         NoStretch::Asked { field, value, expected } => PageError::field(field, &value, expected),
         NoStretch::Unread(why) => PageError::Unread(why),
     })?;
-    command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
+    command::request_backtest(&app.context.tape, caller, request, "").await.map_err(appended)
 }

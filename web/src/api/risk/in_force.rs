@@ -1,8 +1,8 @@
 //! What is stopped: halts, kill switches, breakers; by whom and why.
 
 use contracts::stream::TRADING;
-use contracts::v1::{RiskTally, TradingState};
-use domain::book::Book;
+use contracts::v1::{RiskTally, TradingHalted, TradingState};
+use domain::book::{Book, Halt, kill_state};
 use domain::risk::breaker;
 use projections::queries;
 use runtime::command::Stop;
@@ -29,6 +29,33 @@ pub struct Stopped {
     pub actor: String,
     /// Why.
     pub reason: String,
+}
+
+/// A stop of the same scope that stays in force although less was asked.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Stays {
+    /// `halted`: strategies send nothing.
+    state: &'static str,
+    /// Since when, UTC nanoseconds.
+    since_ns: i64,
+    /// Who stopped it.
+    actor: String,
+    /// Why.
+    reason: String,
+}
+
+impl From<Halt> for Stays {
+    fn from(halt: Halt) -> Self {
+        let Halt { actor, reason, since_ns, state } = halt;
+        Self { state: breaker::state_name(state), since_ns, actor, reason }
+    }
+}
+
+/// What stays in force of exactly this scope although `asked` was said of it. That was done all the same, so that a tape
+/// which does not answer fails nothing.
+pub async fn outlasting(app: &App, stop: &Stop, asked: TradingState) -> Option<Halt> {
+    let tape = &app.context.tape;
+    projections::outlasting(tape, &stop.account, &stop.strategy, asked).await.ok().flatten()
 }
 
 /// The name of the strictest of `states`, for a badge; without any nothing is stopped.
@@ -85,12 +112,17 @@ pub fn of_tally(tally: &RiskTally) -> Vec<Stopped> {
         reason: reason.to_owned(),
     };
     let mut rows = Vec::new();
-    if let Some(halt) = tally.halt.as_ref().filter(|_| tally.kill.is_none()) {
+    // The halt that a kill switch is has its line as the switch.
+    let is_of_kill = tally.kill.as_ref().is_some_and(|kill| {
+        let by_it = |halt: &TradingHalted| (&halt.actor, &halt.reason) == (&kill.actor, &kill.reason);
+        tally.halted_since == tally.killed_at && tally.halt.as_ref().is_some_and(by_it)
+    });
+    if let Some(halt) = tally.halt.as_ref().filter(|_| !is_of_kill) {
         let why = (halt.actor.as_str(), halt.reason.as_str());
         rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
     }
     if let Some(kill) = &tally.kill {
-        let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+        let state = kill_state(kill.flatten);
         rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
     }
     for state in &tally.breakers {

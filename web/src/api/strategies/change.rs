@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use crate::access::Actor;
 use crate::action::{leaving, reachable, registered, shadowing, stopping};
 use crate::api::fields::{Asked, At, Field, Fields, Kind, NoFields, field};
-use crate::api::{Given, Key, Problem, Problems, caller};
+use crate::api::{Given, Key, Nothing, Problem, Problems, caller};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::strategies::{failed, new_strategy};
@@ -128,6 +128,7 @@ pub async fn rotate(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
+    _: Nothing,
 ) -> Result<Json<Registered>, Problem> {
     let name = registered(&app, name).await?;
     let caller = caller(&actor, &key, &name);
@@ -331,6 +332,7 @@ pub async fn remove(
     Extension(actor): Extension<Actor>,
     key: Key,
     asked: Asked<RemovalFields>,
+    _: Nothing,
 ) -> Result<StatusCode, Problem> {
     // One that is removed already is asked for again: an interrupted removal is finished by that.
     let caller = caller(&actor, &key, &name);

@@ -11,7 +11,7 @@ use crate::api::backtests::report::short;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::url::Url;
-use crate::view::{count, percent, ratio};
+use crate::view::{count, money_about, percent, ratio};
 
 /// A run at the head of its column.
 #[derive(Clone, Debug)]
@@ -118,10 +118,13 @@ pub(super) fn shown(unit: Unit, value: Option<f64>) -> String {
     match unit {
         Unit::Percent => percent(value),
         Unit::Ratio => ratio(value),
-        Unit::Money => format!("{number:.2}"),
+        Unit::Money => money_about(number),
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, not negative")]
         Unit::Count => count(number.max(0.0) as u64),
-        Unit::Days => format!("{number:.0} days"),
+        Unit::Days => match format!("{number:.0}").as_str() {
+            "1" => "1 day".to_owned(),
+            days => format!("{days} days"),
+        },
         #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
         Unit::Seconds => crate::view::duration_words((number * 1e9) as i64),
     }

@@ -45,7 +45,13 @@ struct Choice {
 
 impl Choice {
     fn of(values: impl IntoIterator<Item = String>, params: &Params, name: &str) -> Self {
-        Self { values: values.into_iter().collect(), chosen: params.owned(name).unwrap_or_default() }
+        let mut values: Vec<String> = values.into_iter().collect();
+        let chosen = params.owned(name).unwrap_or_default();
+        // What filters the list stands in its field, be it of a strategy that was removed.
+        if !chosen.is_empty() && !values.contains(&chosen) {
+            values.push(chosen.clone());
+        }
+        Self { values, chosen }
     }
 }
 
@@ -88,6 +94,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let tab = filter::tab(params);
     // Without names the choice of strategies is empty; the table says what cannot be read.
     let strategies = queries::strategies(&visit.app.config.pool).await.unwrap_or_default();
+    let strategies = strategies.into_iter().map(|row| row.strategy);
     let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
     let statuses = if tab == "open" { &filter::OPEN[..] } else { &filter::STATUSES[..] };
     let kept = params.without(&["tab", "before", "after", "limit"]);
@@ -98,7 +105,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         tab,
         tabs: tabs(PATH, params, &TABS, tab),
         accounts: Choice::of(visit.accounts.iter().cloned(), params, "account"),
-        strategies: Choice::of(strategies.into_iter().map(|row| row.strategy), params, "strategy"),
+        strategies: Choice::of(strategies.chain([contracts::MANUAL.to_owned()]), params, "strategy"),
         statuses: Choice::of(owned(statuses), params, "status"),
         sides: Choice::of(owned(&filter::SIDES), params, "side"),
         symbol: text("symbol"),

@@ -12,7 +12,7 @@ use projections::queries;
 use runtime::command::{self, Asked, Caller, NewOrder, NewTerms, OrderError};
 
 use super::missing;
-use crate::action::{caller_of, done, tape};
+use crate::action::{appended, caller_of, done};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::chart::symbol;
@@ -291,7 +291,7 @@ fn failed(error: OrderError) -> PageError {
     match error {
         OrderError::Invalid { field, value, expected } => PageError::field(field, &value, expected),
         OrderError::NoMark(_) => PageError::Conflict(error.to_string()),
-        OrderError::Append(error) => tape(error),
+        OrderError::Append(error) => appended(error),
         OrderError::Log(error) => PageError::Unread(error.to_string()),
     }
 }

@@ -7,13 +7,14 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use contracts::v1::TradingState;
 use domain::risk::breaker;
 use projections::queries;
 use runtime::command::{self, Caller, Stop};
 
 use super::{HALTS, PATH};
-use crate::action::{CommandForm, caller, done, expect_word, resume_stopped, tape};
-use crate::api::risk::strictest;
+use crate::action::{CommandForm, appended, caller, done, expect_word, resume_stopped};
+use crate::api::risk::{outlasting, strictest};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -122,8 +123,11 @@ pub async fn halt(
 ) -> Result<Response, PageError> {
     let caller = of_account(&app, &headers, &form, &account).await?;
     expect_word(&form, "HALT")?;
-    command::halt(&app.context.tape, &caller, &account, form.reason()).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{account} is reduce-only: no new exposure."), PATH))
+    let stop = Stop { account, reason: form.reason().to_owned(), ..Stop::default() };
+    command::halt(&app.context.tape, &caller, &stop.account, &stop.reason).await.map_err(appended)?;
+    let stays = outlasting(&app, &stop, TradingState::ReduceOnly).await;
+    let is = stays.map_or_else(|| "is reduce-only: no new exposure".to_owned(), |halt| halt.stays());
+    Ok(done(&headers, &format!("{} {is}.", stop.account), PATH))
 }
 
 /// `POST /accounts/{account}/resume`: ends the halt of one account.

@@ -7,12 +7,13 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::book::kill_state;
 use projections::queries;
 use runtime::command::{self, Caller, Stop};
 
 use super::{PATH, STOPS};
-use crate::action::{CommandForm, caller, done, expect_word, tape};
-use crate::api::risk::{Stopped, breaker_kind, check_stop, reset_tripped, stopped, strictest};
+use crate::action::{CommandForm, appended, caller, done, expect_word, in_words};
+use crate::api::risk::{Stopped, breaker_kind, check_stop, outlasting, reset_tripped, stopped, strictest};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -170,7 +171,10 @@ pub async fn kill(
     let caller = Caller { key: format!("{}/{}", form.of(), caller.key), ..caller };
     let (account, strategy) = (account.to_owned(), strategy.to_owned());
     let stop = Stop { account, strategy, reason: form.reason().to_owned() };
-    command::kill(&app.context.tape, &caller, &stop, form.flattens()).await.map_err(tape)?;
+    command::kill(&app.context.tape, &caller, &stop, form.flattens()).await.map_err(appended)?;
     let and = if form.flattens() { ", positions are being closed" } else { "" };
-    Ok(done(&headers, &format!("Killed: open orders are being cancelled{and}."), form.back_or(PATH)))
+    let stays = outlasting(&app, &stop, kill_state(form.flattens())).await;
+    let stays = stays.map_or_else(String::new, |halt| format!(" {} {}.", in_words(&stop), halt.stays()));
+    let notice = format!("Killed: open orders are being cancelled{and}.{stays}");
+    Ok(done(&headers, &notice, form.back_or(PATH)))
 }

@@ -20,7 +20,7 @@ use runtime::command::{
 
 use super::detail::back;
 use super::{PAGE, PATH};
-use crate::action::{CommandForm, caller, caller_of, done, expect_word, leaving, tape};
+use crate::action::{CommandForm, appended, caller, caller_of, done, expect_word, leaving};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Layout, Params, Visit};
@@ -252,7 +252,7 @@ pub fn failed(error: StrategyError) -> PageError {
         | StrategyError::NotConfirmed { .. }
         | StrategyError::NotEnabled(_) => PageError::Conflict(format!("{message}. Nothing was changed.")),
         StrategyError::Access(_) => PageError::Access(format!("The server did not do it: {message}")),
-        StrategyError::Append(error) => tape(error),
+        StrategyError::Append(error) => appended(error),
         StrategyError::Log(error) => PageError::Unread(error.to_string()),
     }
 }

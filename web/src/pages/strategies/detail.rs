@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::book::InName;
 use domain::sizing;
-use projections::queries::{self, QueryError, SignalFilter, SignalRow, Turn};
+use projections::queries::{self, QueryError, SignalFilter, SignalRow, TrackRecord, Turn};
 use projections::{Setting, StrategyReport};
 
 use super::row::Row;
@@ -227,11 +227,20 @@ fn figures(report: &StrategyReport) -> Vec<Fact> {
     let record = &report.record;
     vec![
         fact("Signals", count(report.row.signals)),
+        fact("Approved", count(record.approved)),
+        fact("Denied", denied(record)),
         fact("Denied as invalid", count(report.refused.invalid)),
         fact("Parked", count(report.refused.parked)),
         fact("Orders", count(record.orders)),
         fact("Fills", count(record.fills)),
     ]
+}
+
+/// `187, most by max position`
+fn denied(record: &TrackRecord) -> String {
+    let most = record.denied_most_by.as_ref();
+    let most = most.map_or_else(String::new, |rule| format!(", most by {}", rule.replace('_', " ")));
+    format!("{}{most}", count(record.denied))
 }
 
 fn subscription(report: &StrategyReport) -> Vec<Fact> {

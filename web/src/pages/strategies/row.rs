@@ -3,6 +3,7 @@
 use contracts::v1::PositionsFate;
 use domain::book::Stopping;
 use projections::StrategyReport;
+use projections::queries::TrackRecord;
 
 use crate::api::risk::{Stopped, strictest};
 use crate::url::Url;
@@ -35,7 +36,7 @@ pub struct Row {
     pub state: String,
     pub badge: &'static str,
     pub signals: String,
-    /// `12 orders · 11 fills`
+    /// `12 orders · 11 fills`, and ` · 3 denied` where some are.
     pub made: String,
     pub last: Option<LastSignal>,
     pub hit_rate: String,
@@ -76,6 +77,14 @@ pub struct Row {
     pub seq: u64,
 }
 
+fn made(record: &TrackRecord) -> String {
+    let denied = match record.denied {
+        0 => String::new(),
+        denied => format!(" · {} denied", count(denied)),
+    };
+    format!("{} orders · {} fills{denied}", count(record.orders), count(record.fills))
+}
+
 impl Row {
     /// A report in short, with the strategy's own stops in force, and whether its account is `confirmed` for trading with
     /// money.
@@ -94,7 +103,7 @@ impl Row {
             state: report.state.clone(),
             badge: badge(&report.state),
             signals: count(row.signals),
-            made: format!("{} orders · {} fills", count(record.orders), count(record.fills)),
+            made: made(record),
             last: last_signal(report),
             hit_rate: percent(record.hit_rate),
             trips: trips(record.round_trips_won, record.round_trips),

@@ -19,7 +19,7 @@ use contracts::v1::ProjectionTask;
 use runtime::command::{self, Caller};
 
 use super::{Layout, Of, Page, Panel, Params, Rendering, Visit, quality};
-use crate::action::{CommandForm, caller, done, tape};
+use crate::action::{CommandForm, appended, caller, done};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
@@ -139,7 +139,7 @@ pub async fn ask(app: &App, caller: &Caller, name: &str, task: ProjectionTask) -
     // One key used for two read models is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller.clone() };
     may_begin(app, &caller, name, task).await?;
-    command::request_projection(&app.context.tape, &caller, name.name(), task).await.map_err(tape)
+    command::request_projection(&app.context.tape, &caller, name.name(), task).await.map_err(appended)
 }
 
 /// Refuses here what the projector would refuse, so that the answer comes at once. Two that ask in the same
