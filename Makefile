@@ -9,13 +9,16 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export TAPEDECK_TOOLS ?= $(CACHE)/tools
 TAPEDECK = $(CARGO_TARGET_DIR)/debug/tapedeck
 
-.PHONY: help up setup setup-test assets checkout build test sim sim-planted fmt lint bench fuzz chaos clean
+.PHONY: help up data setup setup-test assets checkout build test sim sim-planted fmt lint bench fuzz chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: setup build ## Start everything and print the dashboard's URL; DATA=DIR plays the bars in DIR through it (ARGS=--stay keeps the dashboard)
-	@exec $(TAPEDECK) $(if $(DATA),rehearse --bars $(wildcard $(DATA)/bars-*.csv.gz) $(patsubst %,--actions %,$(wildcard $(DATA)/corporate-actions.csv)) --bind 127.0.0.1:0,up) $(ARGS)
+up: data setup build ## Start everything and print the dashboard's URL; DATA=DIR plays the bars in DIR through it (ARGS=--stay keeps the dashboard)
+	@exec deploy/setup/data.sh "$$DATA" $(TAPEDECK) $(ARGS)
+
+data:
+	@deploy/setup/data.sh "$$DATA"
 
 setup: ## Install what is missing: nats-server, PostgreSQL, Node, the dashboard's assets
 	@for piece in rust checkout nats-server postgres node assets; do deploy/setup/$$piece.sh || exit 1; done

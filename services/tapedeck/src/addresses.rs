@@ -61,6 +61,12 @@ impl Addresses {
         serde_json::from_str(&std::fs::read_to_string(Self::file(dir)).ok()?).ok()
     }
 
+    /// When they were written down, UTC nanoseconds: since then the tape is run, if anybody runs it.
+    pub fn written_ns(dir: &TapeDir) -> Option<i64> {
+        let written = std::fs::metadata(Self::file(dir)).ok()?.modified().ok()?;
+        i64::try_from(written.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
+    }
+
     /// Writes them down for other commands.
     pub fn write(&self, dir: &TapeDir) -> Result<(), Failure> {
         let text = serde_json::to_string(self).map_err(|error| Failure::other(error.to_string()))?;

@@ -23,8 +23,7 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::invariant::{Invariant, Violation, Watch, compare_book};
 use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Tape, last_of};
-use projections::Name;
-use projections::queries::{self, ProjectionRow, QueryError};
+use projections::queries;
 use runtime::{Context, HealthState};
 use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
@@ -88,12 +87,14 @@ struct Checker {
     findings: Findings,
     /// The read model's book, until the fold has come to its checkpoint.
     wanted: Option<Book>,
+    /// Whether it was there the last time and held what no book can.
+    unreadable: bool,
 }
 
 impl Checker {
     fn new(calendar: &'static Calendar) -> Self {
         let (watch, lately) = (Watch::by(calendar), Lately::default());
-        Self { watch, lately, findings: Findings::default(), wanted: None }
+        Self { watch, lately, findings: Findings::default(), wanted: None, unreadable: false }
     }
 
     /// Takes the next message of TRADING; answers what is found for the first time.
@@ -129,10 +130,24 @@ impl Checker {
 
     /// Reads the read model.
     async fn read(&mut self, pool: &PgPool) {
-        match read_model(pool).await {
+        // That of another version is none to compare: it differs where the fold has changed, and the projector of the newer
+        // one builds it anew.
+        match queries::own_book(pool).await {
             Ok(book) => (self.wanted, self.findings.unread) = (book, None),
-            Err(error) => self.findings.unread = Some(error.to_string()),
+            Err(error) => {
+                self.unreadable = error.is_unreadable();
+                self.findings.unread = Some(error.to_string());
+            }
         }
+    }
+
+    /// A read model that holds what no fold writes is none of the tape.
+    fn unreadable(&mut self) -> Vec<Violation> {
+        let (true, Some(why)) = (std::mem::take(&mut self.unreadable), &self.findings.unread) else {
+            return Vec::new();
+        };
+        let (sequence, detail) = (self.findings.sequence, format!("it cannot be read: {why}"));
+        self.findings.take(vec![Violation::new(Invariant::ReadModelIsFold, sequence, detail)])
     }
 }
 
@@ -157,7 +172,10 @@ pub async fn run(
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => return Ok(()),
-            _ = tick.tick(), if checker.wanted.is_none() => checker.read(&pool).await,
+            _ = tick.tick(), if checker.wanted.is_none() => {
+                checker.read(&pool).await;
+                news = checker.unreadable();
+            }
             _ = look.tick() => {
                 let head = context.tape.state(stream::TRADING).await?.last_sequence;
                 // What is not folded yet explains much.
@@ -200,6 +218,7 @@ pub async fn once(
             checker.take(&delivery);
         }
     }
+    checker.unreadable();
     let end = Instant::now() + ONCE_MAX;
     loop {
         // Each message compares what the one before it came to; behind the last one nobody does.
@@ -216,18 +235,6 @@ pub async fn once(
             }
         }
     }
-}
-
-/// The read model's book. That of an older program is none to compare: it differs where the fold has changed, and the
-/// projector builds it anew.
-async fn read_model(pool: &PgPool) -> Result<Option<Book>, QueryError> {
-    let name = Name::Trading;
-    let rows = queries::checkpoints(pool).await?;
-    let is_older = |row: &ProjectionRow| row.name == name.name() && row.version < u64::from(name.version());
-    if rows.iter().any(is_older) {
-        return Ok(None);
-    }
-    queries::load_book(pool).await.map(Some)
 }
 
 /// The checker's alerts on the tape.

@@ -394,9 +394,8 @@ impl Config {
             let expected = format!("a date from {first} to {last}, which the exchange calendar knows");
             return Err(value("demo.from", from, expected));
         }
-        for (name, account) in &self.account {
-            account.validate(name)?;
-        }
+        self.account.iter().try_for_each(|(name, account)| account.validate(name))?;
+        broker::validate_keys(&self.account)?;
         for (name, strategy) in &self.strategy {
             strategy.validate(name, &self.account)?;
         }

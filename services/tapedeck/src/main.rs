@@ -130,6 +130,9 @@ async fn perform(mut cli: Cli) -> Result<(), Failure> {
         Command::Resample(options) => command::history::resample(&options, output),
         other => {
             let started = Instant::now();
+            if matches!(other, Command::Kill(_) | Command::Halt(_) | Command::Resume(_)) {
+                command::control::check_tape(global).await?;
+            }
             let session = Session::open(global).await?;
             let outcome = Box::pin(on_tape(&session, other, output)).await;
             session.close().await;

@@ -128,7 +128,7 @@ async fn enter(dir: &TapeDir, access: Access) -> Result<(Option<InstanceLock>, O
 }
 
 /// Whether a process runs a tape: one that has it open beside others may end at any moment.
-fn is_run(dir: &TapeDir) -> bool {
+pub fn is_run(dir: &TapeDir) -> bool {
     let held = || InstanceLock::acquire(&dir.path, PASSING);
     Addresses::read(dir).is_some()
         && matches!(held(), Err(ServerError::InUse { owner, .. }) if !owner.starts_with(PASSING))

@@ -50,7 +50,7 @@ pub enum UserCommand {
     },
     /// Print a link to the running dashboard that signs in once, within 10 minutes
     Link {
-        /// User's name [default: the first admin]
+        /// User's name [default: owner, else the first admin]
         name: Option<String>,
     },
 }

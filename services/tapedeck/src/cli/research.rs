@@ -146,9 +146,9 @@ pub struct SearchOptions {
     /// How combinations are chosen
     #[arg(long, value_enum, default_value_t = Method::Grid)]
     pub method: Method,
-    /// Number of runs, for random and tpe
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub trials: usize,
+    /// Number of runs, for random and tpe [default: 100]
+    #[arg(long, value_name = "N")]
+    pub trials: Option<usize>,
     /// What is to be highest
     #[arg(long, value_name = "METRIC", default_value = "sharpe")]
     pub metric: String,

@@ -203,7 +203,10 @@ fn wanted(
     let from =
         options.from.unwrap_or_else(|| today - chrono::Days::new(default_days(vendor.offer(timeframe))));
     if from > to {
-        return Err(usage(format!("--from {from} is after {to}, which is the last date")));
+        return Err(usage(match options.from {
+            Some(_) => format!("--from {from} is after {to}, which is the last date"),
+            None => format!("--to {to} is before {from}, the first date without --from"),
+        }));
     }
     calendar.sessions(from, to).map_err(|error| usage(error.to_string()))?;
     let after = to.succ_opt().ok_or_else(|| usage(format!("--to {to} is out of range")))?;

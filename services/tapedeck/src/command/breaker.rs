@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use contracts::v1::{BreakerKind, RiskGroup, RiskMeasured, TradingState};
+use contracts::v1::{BreakerKind, RiskGroup, RiskMeasured};
 use contracts::{Subject, stream};
-use domain::book::Book;
+use domain::book::{Book, kill_state};
 use domain::money::{Amount, Quantity};
 use domain::risk::breaker;
 use domain::risk::monitor::drawdown;
@@ -168,7 +168,7 @@ fn stopped(book: &Book) -> Vec<Stopped> {
             rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
         }
         if let Some(kill) = &tally.kill {
-            let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+            let state = kill_state(kill.flatten);
             rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
         }
         for state in &tally.breakers {

@@ -1,5 +1,6 @@
 //! `tapedeck chain-hash`: one number for all that the tape decided.
 
+use contracts::v1::Event;
 use contracts::{ChainHash, stream};
 use event_log::{Delivery, Tape};
 use serde::Serialize;
@@ -36,6 +37,11 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
 
 /// Reads TRADING from its first to its present last event.
 pub async fn of(tape: &Tape) -> Result<Chain, Failure> {
+    read(tape, |_| ()).await
+}
+
+/// The same, and shows `each` what goes into it.
+pub async fn read(tape: &Tape, mut each: impl FnMut(&Event)) -> Result<Chain, Failure> {
     let head = tape.state(stream::TRADING).await?.last_sequence;
     let mut hash = ChainHash::default();
     let filters = ["signal.>", "risk.>", "order.>", "fill.>"].map(str::to_owned);
@@ -53,7 +59,11 @@ pub async fn of(tape: &Tape) -> Result<Chain, Failure> {
                 if let Delivery::Event(recorded) = delivery
                     && at <= end
                 {
+                    let counted = hash.events();
                     hash.add(&recorded.event);
+                    if hash.events() > counted {
+                        each(&recorded.event);
+                    }
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! `tapedeck check`: the invariants over the whole tape, once.
 
 use contracts::stream;
-use domain::invariant::Invariant;
+use domain::invariant::{Invariant, Violation};
+use projections::{Name, queries};
+use sqlx::PgPool;
 
 use crate::checker::{self, Outside};
 use crate::exit::Failure;
@@ -17,7 +19,10 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
     let calendar = session.manifest.market()?.calendar();
     let mut outside = Outside::new(trading::clients(&session.config, &session.manifest));
     let findings = checker::once(reader.as_mut(), head, &pool, calendar, &mut outside).await;
-    let findings = findings.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let mut findings = findings.map_err(|error| Failure::unreachable(error.to_string()))?;
+    if findings.compared.is_none() && findings.unread.is_none() {
+        findings.first.extend(ahead_of(session, &pool).await?);
+    }
     let found =
         |invariant: Invariant| findings.first.iter().find(|violation| violation.invariant == invariant);
     let state = |invariant: Invariant| match (found(invariant), invariant) {
@@ -37,7 +42,7 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
         (None, Invariant::ReadModelIsFold) => match (findings.compared, &findings.unread) {
             (Some(at), _) => format!("at TRADING {at}"),
             (None, Some(why)) => format!("the read model cannot be read: {why}"),
-            (None, None) => "the read model is at another place, or an older program made it".to_owned(),
+            (None, None) => "the read model is at another place, or another program made it".to_owned(),
         },
         (None, _) => String::new(),
     };
@@ -70,7 +75,7 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
     match findings.first.first() {
         Some(violation) => {
             let hint = if violation.invariant == Invariant::ReadModelIsFold {
-                "tapedeck projection rebuild NAME".to_owned()
+                "tapedeck projection rebuild trading".to_owned()
             } else {
                 format!("tapedeck tail --from-seq {} --limit 1", violation.sequence)
             };
@@ -78,6 +83,18 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
+}
+
+/// A read model that stands behind the end of the tape has folded what the tape does not hold.
+async fn ahead_of(session: &Session, pool: &PgPool) -> Result<Option<Violation>, Failure> {
+    let rows = queries::checkpoints(pool).await.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let row = rows.into_iter().find(|row| row.name == Name::Trading.name());
+    let end = session.tape.state(stream::TRADING).await?.last_sequence;
+    let ahead = row.map(|row| row.sequence).filter(|at| *at > end);
+    Ok(ahead.map(|at| {
+        let detail = format!("the read model stands at {at}, expected at most {end}, where the tape ends");
+        Violation::new(Invariant::ReadModelIsFold, end, detail)
+    }))
 }
 
 /// What brokers outside were asked.

@@ -257,6 +257,7 @@ impl From<StrategyError> for Failure {
             StrategyError::Invalid { field: "mode", .. } => {
                 Self::usage(message, "tapedeck strategy enable NAME --mode paper")
             }
+            StrategyError::Invalid { field: "with", .. } => Self::usage(message, "tapedeck strategy list"),
             StrategyError::Invalid { .. } => {
                 Self::usage(message, "tapedeck strategy register NAME --subjects market.bar.1h.SPY")
             }

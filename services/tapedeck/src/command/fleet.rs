@@ -1,7 +1,7 @@
 //! `tapedeck strategy list` and `show`: what the Strategies page shows.
 
 use projections::StrategyReport;
-use projections::queries::TrackRecords;
+use projections::queries::{TrackRecord, TrackRecords};
 
 use crate::exit::Failure;
 use crate::output::Output;
@@ -22,6 +22,8 @@ pub async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         "STATE",
         "ACCOUNT",
         "SIGNALS",
+        "APPROVED",
+        "DENIED",
         "ORDERS",
         "FILLS",
         "HIT RATE",
@@ -80,6 +82,12 @@ fn hit_rate(report: &StrategyReport) -> String {
     )
 }
 
+/// `187, most by max_position`
+fn denied(record: &TrackRecord) -> String {
+    let most = record.denied_most_by.as_ref().map(|rule| format!(", most by {rule}"));
+    format!("{}{}", record.denied, most.unwrap_or_default())
+}
+
 fn row(report: &StrategyReport) -> Vec<String> {
     let row = &report.row;
     vec![
@@ -88,6 +96,8 @@ fn row(report: &StrategyReport) -> Vec<String> {
         report.state.clone(),
         row.account.clone(),
         row.signals.to_string(),
+        report.record.approved.to_string(),
+        denied(&report.record),
         report.record.orders.to_string(),
         report.record.fills.to_string(),
         hit_rate(report),
@@ -126,6 +136,8 @@ fn facts(report: &StrategyReport) -> Vec<(&'static str, String)> {
         ("lag", lag),
         ("last signal", last),
         ("signals", row.signals.to_string()),
+        ("approved", record.approved.to_string()),
+        ("denied", denied(record)),
         (
             "refused",
             format!("{} denied as invalid, {} parked", report.refused.invalid, report.refused.parked),
@@ -140,4 +152,20 @@ fn facts(report: &StrategyReport) -> Vec<(&'static str, String)> {
         ("fees", row.fees.to_string()),
         ("net P&L", row.net_pnl.to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_name_the_rule_that_denied_most() {
+        assert_eq!(denied(&TrackRecord::default()), "0");
+        let record = TrackRecord {
+            denied: 187,
+            denied_most_by: Some("max_position".to_owned()),
+            ..TrackRecord::default()
+        };
+        assert_eq!(denied(&record), "187, most by max_position");
+    }
 }

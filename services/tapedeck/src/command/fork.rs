@@ -2,7 +2,7 @@
 //!
 //! The fork itself lives in memory; what is recorded is that it was made and what it came to.
 
-use analytics::comparison::{OrderRow, Outcome, Row, Side};
+use analytics::comparison::{OrderRow, Row, Side};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use serde::Serialize;
 
@@ -71,9 +71,6 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(report);
     }
-    let differing: Vec<Row> =
-        report.rows.iter().filter(|row| row.outcome != Outcome::Same).cloned().collect();
-    parity::rows(&differing, output);
     let (recorded, forked) = (&report.recorded, &report.forked);
     let mut cells = vec![
         counts("signals", recorded.signals, forked.signals),
@@ -104,6 +101,7 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         report.compared - report.differing,
         report.compared
     ));
+    parity::compared(&report.rows, output);
     if let Some(run_id) = &report.run_id {
         output.line(&format!("run {run_id}"));
     }

@@ -9,14 +9,14 @@ use history::segments::{self, Listed, SegmentError, Segments};
 use history::{HistoryError, Selection};
 
 use crate::cli::{Global, HistoryCommand, Resample};
-use crate::command::import;
+use crate::command::backtest::outputs;
+use crate::command::{import, rejected};
 use crate::exit::Failure;
 use crate::home::{Home, Manifest};
 use crate::output::Output;
 use crate::session::Session;
 
-/// Rejected rows shown to a person.
-const REJECTED_SHOWN: usize = 20;
+const RESAMPLE_HELP: &str = "tapedeck resample --help";
 
 /// Where a tape keeps its segments.
 pub fn dir_of(tape: &Path) -> PathBuf {
@@ -143,11 +143,18 @@ pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
             "tapedeck resample FILE --to 1h --out bars.csv --json",
         ));
     }
+    let out = [("--out", options.out.as_deref())];
+    outputs::apart(out, options.files.iter().map(|path| ("FILE", path.as_path())), RESAMPLE_HELP)?;
+    outputs::check(out, RESAMPLE_HELP)?;
     let read = import::read_options(&options.format)?;
-    import::check_stated(&options.files, &read, "tapedeck resample --help")?;
+    import::check_stated(&options.files, &read, RESAMPLE_HELP)?;
     let selection = Selection { market: options.calendar, ..Selection::default() };
     let loaded = history::file::load("file", &options.files, &read, &selection)
-        .map_err(|error| Failure::usage(error.to_string(), "tapedeck resample --help"))?;
+        .map_err(|error| Failure::usage(error.to_string(), RESAMPLE_HELP))?;
+    if let Some(file) = loaded.files_of_actions.first() {
+        let message = format!("{}: a file of corporate actions, expected bars", file.display());
+        return Err(Failure::usage(message, RESAMPLE_HELP));
+    }
     let calendar = options.calendar.calendar();
     let series = loaded
         .data
@@ -155,13 +162,10 @@ pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
         .iter()
         .map(|series| history::resample(series, options.to, calendar))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Failure::usage(format!("--to: {error}"), "tapedeck resample --help"))?;
+        .map_err(|error| Failure::usage(format!("--to: {error}"), RESAMPLE_HELP))?;
     let bars: usize = series.iter().map(BarSeries::len).sum();
     write(options.out.as_deref(), &series, &mut std::io::stdout().lock())?;
-    for row in loaded.rejected.iter().take(REJECTED_SHOWN) {
-        let file = row.file.as_deref().map_or_else(String::new, |file| format!("{file} "));
-        output.note(&format!("{file}line {}: {} = {:?}: {}", row.line, row.field, row.value, row.reason));
-    }
+    rejected::print(&loaded.rejected, "", output);
     if output.json {
         return output.document(&serde_json::json!({
             "file": options.out, "timeframe": options.to.name(), "bars": bars, "rows": loaded.read,
@@ -247,5 +251,35 @@ mod tests {
         let output = Output { json: true, color: false, progress: false };
         let refused = resample(&options, output).unwrap_err();
         assert_eq!((refused.code, refused.hint.contains("--out")), (2, true), "{}", refused.message);
+    }
+
+    #[test]
+    fn what_is_read_is_not_written_and_actions_are_no_bars() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let (bars, actions, days) = (place("bars.csv"), place("actions.csv"), place("days.csv"));
+        let content = "symbol,timeframe,start_utc,open,high,low,close,volume\n\
+                       SPY,1h,2020-01-02T15:00:00Z,1,2,1,2,5\n";
+        std::fs::write(&bars, content).unwrap();
+        std::fs::write(&actions, "symbol,ex_date,kind,value\nSPY,2020-01-02,split,2\n").unwrap();
+        let of = |file: &Path, out: &Path| {
+            let options = Resample {
+                files: vec![file.to_owned()],
+                to: Timeframe::D1,
+                out: Some(out.to_owned()),
+                calendar: Market::Xnys,
+                format: crate::cli::BarFormat::default(),
+            };
+            let output = Output { json: false, color: false, progress: false };
+            resample(&options, output).map_err(|failure| (failure.code, failure.message))
+        };
+        let same = format!("--out {}: the file of FILE too, expected another one", bars.display());
+        assert_eq!(of(&bars, &bars), Err((2, same)));
+        assert_eq!(std::fs::read_to_string(&bars).unwrap(), content, "it stays as it is");
+        let other = format!("{}: a file of corporate actions, expected bars", actions.display());
+        assert_eq!(of(&actions, &days), Err((2, other)));
+        assert!(!days.exists());
+        of(&bars, &days).unwrap();
+        assert!(std::fs::read_to_string(&days).unwrap().contains("SPY,1d,2020-01-02T14:30:00Z,1,2,1,2,5"));
     }
 }

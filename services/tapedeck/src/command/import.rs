@@ -10,7 +10,7 @@ use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
 
 use crate::cli::{BarFormat, Global, Import};
-use crate::command::{fold, ingest as ingested, market};
+use crate::command::{fold, ingest as ingested, market, rejected};
 use crate::exit::Failure;
 use crate::held;
 use crate::home::{FormatNote, Home};
@@ -18,8 +18,6 @@ use crate::output::Output;
 use crate::session::{OWN_TAPE, Session};
 
 const HELP: &str = "tapedeck import --help";
-/// Rejected rows shown to a person; `--json` has them all.
-const REJECTED_SHOWN: usize = 20;
 
 /// Appends the files to the named tape, else to `main`.
 pub async fn run(global: &Global, options: &Import, output: Output) -> Result<(), Failure> {
@@ -364,13 +362,7 @@ fn print_with(report: &ImportReport, error: Option<&str>, output: Output) -> Res
         ));
     }
     print_findings(report.findings, output);
-    for row in report.rejected.iter().take(REJECTED_SHOWN) {
-        let file = row.file.as_deref().map_or_else(String::new, |file| format!("{file} "));
-        output.note(&format!("{file}line {}: {} = {:?}: {}", row.line, row.field, row.value, row.reason));
-    }
-    if report.rejected.len() > REJECTED_SHOWN {
-        output.note(&format!("… and {} more; --json lists them all", report.rejected.len() - REJECTED_SHOWN));
-    }
+    rejected::print(&report.rejected, "--json lists them all", output);
     Ok(())
 }
 

@@ -34,6 +34,7 @@ pub mod projection;
 pub mod quotes;
 pub mod recorded;
 pub mod reference;
+pub mod rejected;
 pub mod rehearse;
 pub mod replay;
 pub mod report;

@@ -74,6 +74,9 @@ fn asks(options: &NewsFetch, now_ns: i64) -> Result<Vec<NewsAsk>, Failure> {
         let message = "--words: expected with one symbol, and with --source newsapi";
         return Err(Failure::usage(message, HELP));
     }
+    if options.words.as_ref().is_some_and(|words| words.trim().is_empty()) {
+        return Err(Failure::usage("--words: expected some", HELP));
+    }
     if options.headlines && options.source == crate::cli::NewsVendor::Alpaca {
         return Err(Failure::usage("--headlines: expected with --source newsapi", HELP));
     }

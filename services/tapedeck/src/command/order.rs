@@ -230,6 +230,7 @@ async fn cancel(session: &Session, id: &str, reason: &str, output: Output) -> Re
     if output.json {
         return output.document(&serde_json::json!({ "order_id": id, "state": "cancel_requested" }));
     }
-    output.note(&format!("cancel requested: {id}"));
+    let why = place::unacted(session).map_or_else(String::new, |why| format!("; {why}"));
+    output.note(&format!("cancel requested: {id}{why}"));
     Ok(())
 }

@@ -14,6 +14,9 @@ use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
 
+/// Events that differ and are shown to a person.
+const ROWS_SHOWN: usize = 20;
+
 /// What a session's parity comes to.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -90,14 +93,12 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(report);
     }
-    if !report.rows.is_empty() {
-        rows(&report.rows, output);
-    }
     let Report { session, open, run_id, .. } = report;
     output.line(&format!("session {session}{}", said(report)));
     if *open > 0 {
         output.line(&format!("{open} not on the tape yet where it ends"));
     }
+    compared(&report.rows, output);
     if let Some(run_id) = run_id {
         output.line(&format!("run {run_id}"));
     }
@@ -132,39 +133,82 @@ fn sum(side: &Side, events: usize) -> String {
     if words.is_empty() { format!("{events} events") } else { words.join(", ") }
 }
 
-/// The rows of a comparison, as recorded and as derived; one text where both are the same.
-pub(crate) fn rows(rows: &[Row], output: Output) {
-    let cells: Vec<Vec<String>> = rows
-        .iter()
+/// The rows of a comparison in short: how many of each kind of event, and the first of those that differ.
+pub(crate) fn compared(rows: &[Row], output: Output) {
+    let kinds = kinds(rows);
+    if !kinds.is_empty() {
+        output.table(&["EVENT", "SAME", "DIFFERS", "ONLY RECORDED", "ONLY DERIVED"], &kinds);
+    }
+    let differing = || rows.iter().filter(|row| row.outcome != Outcome::Same);
+    let cells: Vec<Vec<String>> = differing()
+        .take(ROWS_SHOWN)
         .map(|row| {
-            let derived = if row.outcome == Outcome::Same { "=" } else { &row.derived };
             vec![
                 time(row.time_ns),
                 row.kind.clone(),
                 row.outcome.words().to_owned(),
                 text_or_dash(&row.recorded),
-                text_or_dash(derived),
+                text_or_dash(&row.derived),
             ]
         })
         .collect();
-    output.table(&["TIME", "EVENT", "VERDICT", "RECORDED", "DERIVED"], &cells);
+    if !cells.is_empty() {
+        output.table(&["TIME", "EVENT", "VERDICT", "RECORDED", "DERIVED"], &cells);
+    }
+    let more = differing().count().saturating_sub(ROWS_SHOWN);
+    if more > 0 {
+        output.note(&format!("… and {more} more that differ; --json lists every event"));
+    }
+}
+
+/// How many events of each kind stand how, in the order in which the kinds come.
+fn kinds(rows: &[Row]) -> Vec<Vec<String>> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for row in rows {
+        if !kinds.contains(&row.kind.as_str()) {
+            kinds.push(&row.kind);
+        }
+    }
+    let cells = |kind: &&str| -> Vec<String> {
+        let count = |outcome: Outcome| {
+            let of_both = rows.iter().filter(|row| row.kind == **kind && row.outcome == outcome);
+            of_both.count().to_string()
+        };
+        std::iter::once((*kind).to_owned()).chain(Outcome::ALL.map(count)).collect()
+    };
+    kinds.iter().map(cells).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn report(outcomes: &[Outcome]) -> Report {
-        let row = |outcome: &Outcome| Row {
+    fn row(kind: &str, outcome: Outcome) -> Row {
+        Row {
             time_ns: 0,
-            kind: "signal".to_owned(),
+            kind: kind.to_owned(),
             event_id: String::new(),
             chain_of: String::new(),
             recorded: String::new(),
             derived: String::new(),
-            outcome: *outcome,
+            outcome,
             fields: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn events_are_counted_by_kind_and_not_listed_one_by_one() {
+        let rows = [
+            row("signal", Outcome::Same),
+            row("fill", Outcome::OnlyDerived),
+            row("signal", Outcome::Same),
+            row("signal", Outcome::Differs),
+        ];
+        assert_eq!(kinds(&rows), [["signal", "2", "1", "0", "0"], ["fill", "0", "0", "0", "1"]]);
+        assert!(kinds(&[]).is_empty());
+    }
+
+    fn report(outcomes: &[Outcome]) -> Report {
         Report {
             session: "2020-01-02".to_owned(),
             from: 4,
@@ -177,7 +221,7 @@ mod tests {
             derived: Side { signals: 3, orders: 1, denials: 2, ..Side::default() },
             first: None,
             orders: Vec::new(),
-            rows: outcomes.iter().map(row).collect(),
+            rows: outcomes.iter().map(|outcome| row("signal", *outcome)).collect(),
             run_id: None,
         }
     }

@@ -14,6 +14,7 @@ use crate::command::control::{caller, check_account, known_accounts};
 use crate::command::order::{find, unreachable};
 use crate::command::rows::check_limit;
 use crate::exit::Failure;
+use crate::home::TapeKind;
 use crate::output::Output;
 use crate::render::time;
 use crate::services::clock_mode;
@@ -126,8 +127,12 @@ pub async fn groups(session: &Session, limit: u32, output: Output) -> Result<(),
 }
 
 async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output) -> Result<(), Failure> {
-    let (state, reason) =
-        if no_wait { ("requested", String::new()) } else { found_out(session, asked).await? };
+    let (state, reason) = match unacted(session) {
+        // Nobody will answer: nothing is waited for.
+        Some(why) => ("requested", why),
+        None if no_wait => ("requested", String::new()),
+        None => found_out(session, asked).await?,
+    };
     if output.json {
         output.document(&serde_json::json!({
             "order_id": asked.order_id, "signal_id": asked.signal_id, "state": state, "reason": reason,
@@ -144,15 +149,41 @@ async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output)
     }
 }
 
+/// Why nobody acts upon what is asked for, where nobody runs the tape.
+pub(super) fn unacted(session: &Session) -> Option<String> {
+    session.is_among_commands().then(|| idle(&session.dir.name, session.manifest.kind))
+}
+
+/// The same of a tape of its kind.
+fn idle(tape: &str, kind: TapeKind) -> String {
+    let runs =
+        format!("nobody runs tape {tape}, and nobody acts upon it until `tapedeck up --tape {tape}` does");
+    match kind {
+        TapeKind::Main | TapeKind::Demo => runs,
+        TapeKind::Rehearsal => {
+            format!("{runs}; behind the last of its recorded bars its clock stands for good")
+        }
+        TapeKind::Backtest => {
+            format!(
+                "tape {tape} holds the events of a backtest: its clock stands for good, and nobody acts upon it"
+            )
+        }
+    }
+}
+
 /// What became of it within the time that one waits: risk's answer, and the broker's where that is a bad one.
 async fn found_out(session: &Session, asked: &Asked) -> Result<(&'static str, String), Failure> {
     let pool = session.reader().await?;
     let until = Instant::now() + WAIT;
     let Some(decision) = decided(&pool, &asked.signal_id, until).await? else {
         let waited = WAIT.as_secs();
+        let last = match session.manifest.kind {
+            TapeKind::Rehearsal => "; behind the last of the recorded bars there is none",
+            _ => "",
+        };
         let reason = format!(
-            "risk has not decided within {waited} s; it will with the next instant of this tape's clock, when the \
-             tape is run: `tapedeck status` says what runs and what the clock waits for"
+            "risk has not decided within {waited} s; it will with the next instant of this tape's clock{last}: \
+             `tapedeck status` says what runs and what the clock waits for"
         );
         return Ok(("requested", reason));
     };
@@ -225,5 +256,20 @@ fn failed(error: OrderError) -> Failure {
         OrderError::NoMark(_) => Failure::other(error.to_string()),
         OrderError::Append(error) => error.into(),
         OrderError::Log(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_on_a_tape_that_nobody_runs_names_the_command_that_runs_it() {
+        let runs = "nobody runs tape t, and nobody acts upon it until `tapedeck up --tape t` does";
+        assert_eq!(idle("t", TapeKind::Main), runs);
+        assert_eq!(idle("t", TapeKind::Demo), runs);
+        let played = idle("t", TapeKind::Rehearsal);
+        assert!(played.starts_with(runs) && played.ends_with("its clock stands for good"), "{played}");
+        assert!(!idle("t", TapeKind::Backtest).contains("tapedeck up"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use projections::{Name, VerifyReport};
+use projections::{Name, VerifyError, VerifyReport};
 use serde::Serialize;
 
 use crate::cli::ProjectionCommand;
@@ -216,7 +216,11 @@ async fn verify(session: &Session, names: &[Name], output: Output) -> Result<(),
         // One that was never run has no rows to prove and no checkpoint to prove them at.
         match projections::verify(&pool, &session.tape, *name).await {
             Ok(report) => reports.push(Verified::from(&report)),
-            Err(error @ projections::VerifyError::NoCheckpoint(_)) => output.note(&error.to_string()),
+            Err(error @ VerifyError::NoCheckpoint(_)) => output.note(&error.to_string()),
+            Err(error @ (VerifyError::Unplaced(_) | VerifyError::TakenBack { .. })) => {
+                let hint = format!("tapedeck projection rebuild {}", name.name());
+                return Err(Failure::mismatch(error.to_string(), hint));
+            }
             Err(error) => return Err(Failure::other(error.to_string())),
         }
     }

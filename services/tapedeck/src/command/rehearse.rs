@@ -1,5 +1,6 @@
 //! `tapedeck rehearse`: recorded bars through the whole live pipeline.
 
+mod decided;
 mod plan;
 mod report;
 
@@ -10,7 +11,7 @@ use ingest::clock::{FinishReason, Finished, Progress};
 use ingest::floor::Comparison;
 use ingest::import::ImportReport;
 use ingest::source::Loaded;
-use runtime::command::registration;
+use runtime::command::{registered, registration};
 
 use crate::cli::{Global, Rehearse, Service};
 use crate::command::up::{announce, opening_ns};
@@ -22,6 +23,7 @@ use crate::seed::seed;
 use crate::services::{self, Services};
 use crate::session::{Access, Session};
 use crate::terms::{Asked, Terms};
+use decided::Tally;
 use report::Report;
 
 const HELP: &str = "tapedeck rehearse --help";
@@ -51,7 +53,7 @@ pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<
     let terms = Terms::of(config, &global.servers, asked)?;
     // No tape is made, and none becomes the current one, for files that cannot be played.
     let files = plan::load(manifest.clone()).await?;
-    for warning in &files.unstated_splits {
+    for warning in &files.splits {
         output.note(&warning.text);
     }
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
@@ -200,7 +202,8 @@ async fn conclude(
         // What is printed can be looked at.
         Box::pin(fold::caught_up(session, output)).await?;
     }
-    let chain = chain_hash::of(&session.tape).await?;
+    let mut tally = Tally::of(registered(&session.tape).await?);
+    let chain = chain_hash::read(&session.tape, |event| tally.take(event)).await?;
     // Measured when everything is still, as it is meant: the messages alone. A rehearsal that has ended
     // well does not fail because the yardstick did.
     let measured = if complete_before { Ok(None) } else { floor(session, &progress, seconds).await };
@@ -221,6 +224,7 @@ async fn conclude(
         floor_bars_per_second: floor.map(|floor| floor.floor_bars_per_second),
         percent_of_floor: floor.map(|floor| floor.percent_of_floor),
         signals: progress.signals,
+        strategies: tally.finish(),
         orders: chain.orders,
         fills: chain.fills,
         rejected: examined.as_ref().map_or(0, ImportReport::rejected_count),

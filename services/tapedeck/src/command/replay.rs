@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use backtest::replay::{self, Counts, Divergence, Options, Report};
+use backtest::replay::{self, Counts, Divergence, Options, Problem, Report};
+use domain::book::Book;
 use projections::as_of::{AsOfError, Moment, Timeline};
 use projections::queries;
 use serde_json::Value;
@@ -13,6 +14,9 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::services::clock_mode;
 use crate::session::Session;
+
+/// What mends a read model that is not the fold of the tape.
+const REBUILD: &str = "tapedeck projection rebuild trading";
 
 /// Replays a range of TRADING and says what was proved.
 pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<(), Failure> {
@@ -33,6 +37,7 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         ));
     }
     let read_model = if options.verify { Some(read_model(session, to).await?) } else { None };
+    let unproved = read_model.as_ref().and_then(standing);
     let wanted = Options { from, to, read_model, ..options_of(session)? };
     let report = replay::replay(&session.tape, wanted, |at, end| {
         output.progress(&format!("{at} of {end} events"));
@@ -41,7 +46,25 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         report = report => report.map_err(|error| Failure::other(error.to_string()))?,
         () = session.interrupted() => return Err(Failure::interrupted()),
     };
-    conclude(session, &report, output).await
+    conclude(session, &report, output).await?;
+    match unproved {
+        Some(at) if report.read_model_at.is_none() => Err(Failure::mismatch(
+            format!(
+                "--verify: the read model is at TRADING {at}, where the tape has nothing to hold against it"
+            ),
+            REBUILD,
+        )),
+        None if options.verify => {
+            output.note("--verify: there is no read model yet");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a read model stands; nowhere when nothing was folded into it.
+fn standing(book: &Book) -> Option<u64> {
+    (book.sequence() > 0 || book.accounts().next().is_some()).then(|| book.sequence())
 }
 
 /// Options of the whole tape.
@@ -80,7 +103,8 @@ async fn conclude(session: &Session, report: &Report, output: Output) -> Result<
             output.line(&tail::line(recorded, output));
         }
     }
-    Err(Failure::diverged(headline(divergence), "tapedeck tail --chain ID"))
+    let hint = if divergence.problem == Problem::ReadModel { REBUILD } else { "tapedeck tail --chain ID" };
+    Err(Failure::diverged(headline(divergence), hint))
 }
 
 fn headline(divergence: &Divergence) -> String {
@@ -157,11 +181,17 @@ pub(crate) fn text_or_dash(text: &str) -> String {
 }
 
 /// The read model's book, which the range must pass.
-async fn read_model(session: &Session, to: Option<u64>) -> Result<domain::book::Book, Failure> {
+async fn read_model(session: &Session, to: Option<u64>) -> Result<Book, Failure> {
     let pool = session.reader().await?;
     let book = queries::load_book(&pool).await;
     pool.close().await;
-    let book = book.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let book = book.map_err(|error| {
+        if error.is_unreadable() {
+            Failure::mismatch(error.to_string(), REBUILD)
+        } else {
+            Failure::unreachable(error.to_string())
+        }
+    })?;
     if let Some(to) = to.filter(|to| *to < book.sequence()) {
         let at = book.sequence();
         return Err(Failure::usage(

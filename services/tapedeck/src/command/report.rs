@@ -15,13 +15,14 @@ use domain::money::{Amount, E9, Price, Quantity, div_half_even};
 use domain::performance::{EquityRow, Trade};
 use domain::series::BarSeries;
 use engine::{Dealt, Lots};
-use projections::queries::{self, AccountTrack, Change, Deal, StrategyRow};
+use projections::queries::{self, AccountRow, AccountTrack, Change, Deal, StrategyRow};
 use sqlx::PgPool;
 
 use super::market::{span, stored, unreachable};
 use crate::cli::ReportOptions;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::render::time;
 use crate::session::Session;
 
 /// How far before and behind the marks a benchmark is looked for.
@@ -32,9 +33,14 @@ pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> 
     let hint = "tapedeck report --from 2020-01-02 --to 2020-01-31";
     let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
     let pool = session.reader().await?;
-    let account = account(&pool, options.account.as_deref()).await?;
+    let tape = session.dir.name.as_str();
+    let rows = queries::accounts(&pool).await.map_err(unreachable)?;
+    let account = account(&rows, options.account.as_deref(), tape)?;
     let (span, calendar) = ((span.start, span.end), session.manifest.market()?.calendar());
-    let sheet = sheet(&pool, &account, span, options.benchmark.as_deref(), calendar).await?;
+    let Some(sheet) = sheet(&pool, &account.account, span, options.benchmark.as_deref(), calendar).await?
+    else {
+        return Err(unmarked(&account.account, account.marked_ns, tape));
+    };
     pool.close().await;
     if let Some(path) = &options.html {
         let page = sheet.to_html().map_err(|error| Failure::other(format!("the page: {error}")))?;
@@ -61,38 +67,49 @@ pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> 
 }
 
 /// The account asked for, else the only one.
-async fn account(pool: &PgPool, wanted: Option<&str>) -> Result<String, Failure> {
-    let rows = queries::accounts(pool).await.map_err(unreachable)?;
-    let names: Vec<String> = rows.into_iter().map(|row| row.account).collect();
-    let known = names.join(", ");
-    match (wanted, names.as_slice()) {
-        (Some(wanted), names) if names.iter().any(|name| name == wanted) => Ok(wanted.to_owned()),
-        (None, [only]) => Ok(only.clone()),
-        (_, []) => Err(Failure::not_found("there is no account on this tape", "tapedeck account")),
-        (Some(wanted), _) => Err(Failure::not_found(
-            format!("account {wanted:?}: expected one of {known}"),
-            "tapedeck account",
-        )),
-        (None, _) => Err(Failure::usage(
-            format!("--account is missing: expected one of {known}"),
-            "tapedeck report --account NAME",
-        )),
+fn account<'a>(rows: &'a [AccountRow], wanted: Option<&str>, tape: &str) -> Result<&'a AccountRow, Failure> {
+    let Some(first) = rows.first() else {
+        let message =
+            "there is no account on this tape: the accounts of the configuration are stated when it is run";
+        return Err(Failure::not_found(message, format!("tapedeck up --tape {tape}")));
+    };
+    let known = rows.iter().map(|row| row.account.as_str()).collect::<Vec<_>>().join(", ");
+    let typed = format!("tapedeck report --tape {tape} --account {}", first.account);
+    match wanted {
+        Some(wanted) => rows
+            .iter()
+            .find(|row| row.account == wanted)
+            .ok_or_else(|| Failure::not_found(format!("account {wanted:?}: expected one of {known}"), typed)),
+        None if rows.len() == 1 => Ok(first),
+        None => Err(Failure::usage(format!("--account is missing: expected one of {known}"), typed)),
     }
 }
 
+/// That an account has no marks to measure in a span, with what to do about it.
+fn unmarked(account: &str, last_ns: Option<i64>, tape: &str) -> Failure {
+    match last_ns {
+        Some(last_ns) => Failure::not_found(
+            format!("account {account:?} has no marks in this span; its last one is of {}", time(last_ns)),
+            format!("tapedeck report --tape {tape} --account {account}"),
+        ),
+        None => Failure::not_found(
+            format!("account {account:?} has no marks yet: it is valued while the tape is run"),
+            format!("tapedeck up --tape {tape}"),
+        ),
+    }
+}
+
+/// The sheet of an account; `None` where it has no marks in the span.
 async fn sheet(
     pool: &PgPool,
     account: &str,
     span: (i64, i64),
     benchmark: Option<&str>,
     calendar: &Calendar,
-) -> Result<TearSheet, Failure> {
+) -> Result<Option<TearSheet>, Failure> {
     let track = queries::account_track(pool, account, span).await.map_err(unreachable)?;
     let (Some(first), Some(last)) = (track.marks.first(), track.marks.last()) else {
-        return Err(Failure::not_found(
-            format!("account {account:?} has no marks in this span"),
-            "tapedeck report without --from and --to",
-        ));
+        return Ok(None);
     };
     let (trades, open) = trades(&track.deals);
     let within = |trade: &Trade| (first.time_ns..=last.time_ns).contains(&trade.exit_ns);
@@ -110,7 +127,7 @@ async fn sheet(
     input.commission = Some(track.commission);
     input.slippage = Some(track.slippage);
     input.monte_carlo = Some(Settings::default());
-    TearSheet::of(input).map_err(|error| Failure::other(error.to_string()))
+    TearSheet::of(input).map(Some).map_err(|error| Failure::other(error.to_string()))
 }
 
 fn facts(account: &str, track: &AccountTrack, strategies: &[StrategyRow], calendar: &Calendar) -> RunFacts {
@@ -221,7 +238,7 @@ async fn closes(
     let Some(timeframe) = timeframe else {
         return Err(Failure::not_found(
             format!("--benchmark {symbol:?}: the tape has no bars of it"),
-            "tapedeck bars   (lists the symbols)",
+            "tapedeck bars",
         ));
     };
     let from_ns = marks.first().map_or(i64::MIN, |first| first.time_ns.saturating_sub(MONTH_NS));
@@ -229,4 +246,20 @@ async fn closes(
     let (bars, actions) = stored(pool, symbol, timeframe, (from_ns, to_ns)).await?;
     let series = BarSeries::of("", symbol, timeframe, &bars);
     Ok(backtest::closes(&series, actions.iter(), calendar))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_is_a_command() {
+        let of = |failure: Failure| (failure.code, failure.hint);
+        let expected = |code, hint: &str| (code, hint.to_owned());
+        assert_eq!(of(account(&[], None, "t").unwrap_err()), expected(3, "tapedeck up --tape t"));
+        assert_eq!(of(unmarked("paper", None, "t")), expected(3, "tapedeck up --tape t"));
+        let late = unmarked("paper", Some(1_577_984_400_000_000_000), "t");
+        assert!(late.message.ends_with("its last one is of 2020-01-02T17:00:00Z"), "{late:?}");
+        assert_eq!(of(late), expected(3, "tapedeck report --tape t --account paper"));
+    }
 }

@@ -114,13 +114,24 @@ async fn unknown_orders(pool: &sqlx::PgPool) -> Result<Option<String>, Failure> 
     Ok((!named.is_empty()).then(|| format!("orders without an answer of the broker: {}", named.join(", "))))
 }
 
+/// Whether the tape's services run, and since when as far as that is known, UTC nanoseconds.
+#[derive(Clone, Copy, Debug)]
+enum Running {
+    No,
+    Since(Option<i64>),
+}
+
 /// What is wrong with a service by its last heartbeat, where the tape's services run. One that ended is `stopped`, whether
-/// or not the others run.
-fn judge(beat: &mut HeartbeatRow, running: bool, now_ns: i64) -> Option<String> {
+/// or not the others run. After a start of everything the last heartbeat of each is one of the run before: it is
+/// `starting` for as long as a heartbeat may be missed.
+fn judge(beat: &mut HeartbeatRow, running: Running, now_ns: i64) -> Option<String> {
     let silent = now_ns - beat.beat_at_ns > SILENT_AFTER_NS;
-    if !running || (silent && beat.state == "stopping") {
-        // The last word of whoever ended: how it was then says nothing about now.
-        "stopped".clone_into(&mut beat.state);
+    let Running::Since(since_ns) = running else { return ended(beat) };
+    if silent && beat.state == "stopping" {
+        return ended(beat);
+    }
+    if since_ns.is_some_and(|since| beat.beat_at_ns < since && now_ns - since <= SILENT_AFTER_NS) {
+        "starting".clone_into(&mut beat.state);
         beat.detail.clear();
         return None;
     }
@@ -128,6 +139,13 @@ fn judge(beat: &mut HeartbeatRow, running: bool, now_ns: i64) -> Option<String> 
         return Some(format!("{} is silent since {}", beat.service, time(beat.beat_at_ns)));
     }
     (beat.state == "degraded").then(|| format!("{}: {}", beat.service, beat.detail))
+}
+
+/// The last word of whoever ended: how it was then says nothing about now.
+fn ended(beat: &mut HeartbeatRow) -> Option<String> {
+    "stopped".clone_into(&mut beat.state);
+    beat.detail.clear();
+    None
 }
 
 async fn look(session: &Session) -> Result<Screen, Failure> {
@@ -144,9 +162,13 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let noted = Addresses::read(&session.dir).is_some() && !session.owns_servers();
     // Who uses servers of the user's own may run on another machine: heartbeats alone tell.
     let running = noted || session.external_servers;
+    let since = match running {
+        true => Running::Since(Addresses::written_ns(&session.dir).filter(|_| noted)),
+        false => Running::No,
+    };
     let mut degraded = Vec::new();
     let now_ns = runtime::now_ns();
-    degraded.extend(services.iter_mut().filter_map(|beat| judge(beat, running, now_ns)));
+    degraded.extend(services.iter_mut().filter_map(|beat| judge(beat, since, now_ns)));
     let mut breakers = queries::breakers(&pool).await.map_err(failed)?;
     breakers.retain(|row| running && now_ns - row.reported_at_ns <= SILENT_AFTER_NS);
     for position in &projections {
@@ -258,6 +280,14 @@ mod tests {
 
     /// State, detail and what is wrong, so long after a service's last heartbeat.
     fn judged(state: &str, running: bool, since_ns: i64) -> (String, String, Option<String>) {
+        let running = if running { Running::Since(None) } else { Running::No };
+        judged_while(state, running, since_ns)
+    }
+
+    /// The time of that heartbeat.
+    const BEAT_NS: i64 = 1_767_727_800_000_000_000;
+
+    fn judged_while(state: &str, running: Running, since_ns: i64) -> (String, String, Option<String>) {
         let mut beat = HeartbeatRow {
             service: "news".to_owned(),
             instance: "i1".to_owned(),
@@ -265,7 +295,7 @@ mod tests {
             state: state.to_owned(),
             detail: "asking".to_owned(),
             started_at_ns: Some(0),
-            beat_at_ns: 1_767_727_800_000_000_000,
+            beat_at_ns: BEAT_NS,
             sequence: 1,
         };
         let now_ns = beat.beat_at_ns + since_ns;
@@ -293,6 +323,24 @@ mod tests {
         }
         assert_eq!(judged("ready", true, SILENT_AFTER_NS), all_is_well("ready", "asking"));
         assert_eq!(judged("degraded", true, 0).2.as_deref(), Some("news: asking"));
+    }
+
+    #[test]
+    fn after_a_start_of_everything_the_heartbeats_of_the_run_before_say_nothing() {
+        let minute = 60_000_000_000;
+        let started = Running::Since(Some(BEAT_NS + minute));
+        for state in ["starting", "ready", "degraded"] {
+            for after_ns in [0, SILENT_AFTER_NS] {
+                let found = judged_while(state, started, minute + after_ns);
+                assert_eq!(found, all_is_well("starting", ""), "{state}");
+            }
+            let (_, _, wrong) = judged_while(state, started, minute + SILENT_AFTER_NS + 1);
+            assert!(wrong.is_some_and(|wrong| wrong.starts_with("news is silent since ")), "{state}");
+        }
+        // What was turned off before stays so, and a heartbeat of the present run counts.
+        assert_eq!(judged_while("stopping", started, minute), all_is_well("stopped", ""));
+        let running = Running::Since(Some(BEAT_NS - minute));
+        assert_eq!(judged_while("degraded", running, 0).2.as_deref(), Some("news: asking"));
     }
 
     #[test]

@@ -116,9 +116,7 @@ async fn of_symbol(
             _ => None,
         })
         .collect();
-    // One source that says that it has ended is enough to look.
-    let ended = listings.iter().find(|(_, listing)| listing.state() == ListingState::Delisted);
-    let stated = ended.or(listings.first());
+    let stated = ended(&listings).or(listings.first());
     let calendar = session.manifest.market()?.calendar();
     let sessions_since = last_close_ns.and_then(|close_ns| sessions_since(calendar, close_ns));
     let state = match (stated, sessions_since) {
@@ -140,6 +138,12 @@ async fn of_symbol(
     })
 }
 
+/// Who says that the symbol has ended: one source is enough to look. One that says since when comes before one that does not.
+fn ended(listings: &[(String, Listing)]) -> Option<&(String, Listing)> {
+    let ended = listings.iter().filter(|(_, listing)| listing.state() == ListingState::Delisted);
+    ended.min_by_key(|(_, listing)| listing.delisted_on.is_empty())
+}
+
 /// Sessions that ended since the one of a close.
 fn sessions_since(calendar: &Calendar, close_ns: i64) -> Option<u32> {
     let now_ns = runtime::now_ns();
@@ -159,4 +163,26 @@ fn cells(row: &Checked) -> Vec<String> {
         row.last_close_ns.map_or_else(|| "–".to_owned(), time),
         row.sessions_since.map_or_else(|| "–".to_owned(), |since| since.to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_since_when_a_symbol_has_ended_comes_first() {
+        let stated = |source: &str, state: ListingState, on: &str| {
+            let listing = Listing { state: state.into(), delisted_on: on.to_owned(), ..Listing::default() };
+            (source.to_owned(), listing)
+        };
+        let silent = stated("alpaca", ListingState::Delisted, "");
+        let dated = stated("massive", ListingState::Delisted, "2024-06-03");
+        let listed = stated("other", ListingState::Listed, "");
+        let said = |all: &[(String, Listing)]| ended(all).map(|(source, _)| source.clone());
+        assert_eq!(said(&[listed.clone(), silent.clone(), dated]).as_deref(), Some("massive"));
+        assert_eq!(said(&[silent.clone(), listed.clone()]).as_deref(), Some("alpaca"));
+        assert_eq!(said(&[listed]), None);
+        let later = stated("later", ListingState::Delisted, "");
+        assert_eq!(said(&[silent, later]).as_deref(), Some("alpaca"));
+    }
 }

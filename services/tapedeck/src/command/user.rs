@@ -3,7 +3,6 @@
 use std::io::BufRead as _;
 
 use runtime::command as commands;
-use web::access::Role;
 
 use crate::cli::UserCommand;
 use crate::command::control::caller;
@@ -67,7 +66,7 @@ pub async fn run(session: &Session, command: &UserCommand, output: Output) -> Re
     }
 }
 
-/// A link that signs the first admin in once.
+/// A link that signs the owner in once, or another admin where the owner may not.
 pub fn link(session: &Session, url: &str) -> Result<String, Failure> {
     link_of(session, url, &first_admin(session)?)
 }
@@ -77,9 +76,8 @@ fn link_of(session: &Session, url: &str, name: &str) -> Result<String, Failure> 
 }
 
 fn first_admin(session: &Session) -> Result<String, Failure> {
-    let users = session.access.users()?;
-    let admin = users.into_iter().find(|user| user.role == Role::Admin && !user.disabled);
-    admin.map(|user| user.name).ok_or_else(|| Failure::config("access.json: expected a user who is admin"))
+    let admin = session.access.first_admin()?;
+    admin.ok_or_else(|| Failure::config("access.json: expected a user who is admin"))
 }
 
 /// Writes down who changed what, without the secret.

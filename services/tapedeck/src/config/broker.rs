@@ -1,5 +1,6 @@
 //! Through which broker an account is traded, as the configuration states it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use contracts::v1::TradingMode;
@@ -107,6 +108,24 @@ impl AccountConfig {
     }
 }
 
+/// Refuses two accounts with one key: they are one at the broker, and what it holds would be held twice here.
+pub(super) fn validate_keys(accounts: &BTreeMap<String, AccountConfig>) -> Result<(), ConfigError> {
+    let mut known = BTreeMap::new();
+    for (name, account) in accounts.iter().filter(|(_, account)| account.is_at_alpaca()) {
+        let AlpacaAccountConfig { key_env, key_file, .. } = &account.alpaca;
+        // A file stands in place of the variable.
+        let (field, key) = match key_file {
+            Some(file) => ("key_file", file.display().to_string()),
+            None => ("key_env", key_env.clone()),
+        };
+        if let Some(other) = known.insert((account.broker_url(), field, key.clone()), name) {
+            let expected = format!("a key of its own: account {other} has this one");
+            return Err(value(format!("account.{name}.alpaca.{field}"), key, expected));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +162,24 @@ mod tests {
             assert!(error.starts_with(field), "{error}");
         }
         account("").validate_broker("a").unwrap();
+    }
+
+    #[test]
+    fn two_accounts_are_not_one_at_the_broker() {
+        let both = |first: &str, second: &str| {
+            let names = ["a", "b"].map(str::to_owned);
+            let accounts = [first, second].map(|more| account(&format!("broker = \"alpaca\"\n{more}")));
+            validate_keys(&names.into_iter().zip(accounts).collect())
+        };
+        let error = both("", "").unwrap_err().to_string();
+        assert!(error.starts_with("account.b.alpaca.key_env = APCA_API_KEY_ID"), "{error}");
+        assert!(error.contains("account a has this one"), "{error}");
+        let file = "[alpaca]\nkey_file = \"key\"";
+        let error = both(file, file).unwrap_err().to_string();
+        assert!(error.starts_with("account.b.alpaca.key_file = key"), "{error}");
+        both("", "[alpaca]\nkey_env = \"OTHER\"").unwrap();
+        both("", file).unwrap();
+        // One with money has another key, whatever variable holds it.
+        both("", "mode = \"live\"").unwrap();
     }
 }

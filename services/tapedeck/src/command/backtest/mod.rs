@@ -4,7 +4,7 @@ mod beside;
 mod data;
 mod files;
 mod named;
-mod outputs;
+pub mod outputs;
 mod printed;
 mod progress;
 mod ranges;

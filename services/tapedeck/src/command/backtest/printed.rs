@@ -10,7 +10,6 @@ use backtest::Loaded;
 use backtest::measure::Statistics;
 use backtest::terms;
 use contracts::v1::BacktestRequest;
-use domain::money::Amount;
 use domain::research::revisions_name;
 use engine::{Config, Outcome};
 use serde::Serialize;
@@ -109,16 +108,10 @@ fn parameters(request: &BacktestRequest, config: &Config) -> serde_json::Value {
     let all_limits: serde_json::Map<_, _> =
         terms::limits(request).into_iter().map(|(name, value)| (name, value.into())).collect();
     let stated = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let (costs, limits) = (&config.account.costs, &config.account.limits);
-    let decimal = |value: i64| domain::money::Price(value).to_string();
-    serde_json::json!({
+    let mut parameters = serde_json::json!({
         "cash": config.account.cash.to_string(),
         "account_kind": request.account_kind().name(),
-        "commission_per_share": decimal(costs.commission_per_share_e9),
-        "commission_rate": decimal(costs.commission_rate_e9),
-        "commission_minimum": Amount::from_wire(costs.commission_minimum.as_ref()).to_string(),
-        "slippage_rate": decimal(costs.slippage_rate_e9),
-        "allow_short": limits.allow_short,
+        "allow_short": config.account.limits.allow_short,
         "calendar": config.calendar.exchange(),
         "revisions": revisions_name(request.revisions()),
         "finalize": config.finalize,
@@ -127,7 +120,12 @@ fn parameters(request: &BacktestRequest, config: &Config) -> serde_json::Value {
         "from": stated(&request.from),
         "to": stated(&request.to),
         "limits": all_limits,
-    })
+    });
+    let costs = terms::costs(&config.account.costs);
+    if let Some(named) = parameters.as_object_mut() {
+        named.extend(costs.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    parameters
 }
 
 fn counts(outcome: &Outcome) -> serde_json::Value {
@@ -156,6 +154,7 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
         "{bars} in {instants} in {:.2} s: {:.0} bars/s",
         report.seconds, report.bars_per_second
     ));
+    output.line(&assumptions(&report.strategies, &report.parameters));
     print_revisions(report.parameters["revisions"].as_str(), output);
     let denied: Vec<_> =
         counts.denied.iter().map(|(rule, count)| format!("{} {count}", rule.name())).collect();
@@ -191,6 +190,49 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
         output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
     }
     Ok(())
+}
+
+/// What a run went by, on one line: how entries are sized, what fills cost, what limits orders.
+fn assumptions(strategies: &serde_json::Value, parameters: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("–").to_owned();
+    let sized = strategies.as_array().into_iter().flatten();
+    let sized: Vec<(String, String)> = sized.map(|one| (text(&one["name"]), text(&one["sizing"]))).collect();
+    let sizing = match sized.as_slice() {
+        [(_, first), rest @ ..] if rest.iter().all(|(_, sizing)| sizing == first) => first.clone(),
+        all => all.iter().map(|(name, sizing)| format!("{name} {sizing}")).collect::<Vec<_>>().join(", "),
+    };
+    let costs = |named: &[(&str, &str)]| {
+        let stated = named.iter().map(|(name, words)| (text(&parameters[*name]), words));
+        let stated: Vec<String> = stated
+            .filter(|(value, _)| value != "0" && value != "none")
+            .map(|(value, words)| format!("{value} {words}"))
+            .collect();
+        if stated.is_empty() { "none".to_owned() } else { stated.join(", ") }
+    };
+    let commission = costs(&[
+        ("commission_per_share", "a share"),
+        ("commission_rate", "of the value"),
+        ("commission_minimum", "a fill at least"),
+        ("commission_per_order", "an order"),
+        ("regulatory_fees", "fees on sales"),
+    ]);
+    let slippage = costs(&[
+        ("slippage_rate", "of the price"),
+        ("slippage_per_share", "a share"),
+        ("slippage_volume", "of the price by share of the volume"),
+    ]);
+    let volume = match text(&parameters["max_volume_share"]).as_str() {
+        "0" => String::new(),
+        most => format!("; volume {most} of a bar's at most"),
+    };
+    let limits = parameters["limits"].as_object().into_iter().flatten();
+    let limits: Vec<String> = limits.map(|(name, value)| format!("{name} {}", text(value))).collect();
+    let limits = if limits.is_empty() { "none".to_owned() } else { limits.join(", ") };
+    let cash = text(&parameters["cash"]);
+    format!(
+        "assumed: cash {cash}; sizing {sizing}; commission {commission}; slippage {slippage}{volume}; \
+         limits {limits}"
+    )
 }
 
 /// What a run over a tape saw of revised bars; files have none.
@@ -259,4 +301,55 @@ pub fn print_monte_carlo(found: Option<&MonteCarlo>, output: Output) {
     ];
     let of = format!("{} runs of {} trades, seed {}", found.runs, found.trades, found.seed);
     output.table(&[of.as_str(), "5 %", "median", "95 %", ""], &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_run_went_by_is_one_line() {
+        let mut free = json!({"cash": "100000", "limits": {}});
+        for (name, value) in terms::costs(&contracts::v1::Costs::default()) {
+            free[name] = value.into();
+        }
+        let one = json!([{"name": "sma_cross", "sizing": "fraction:0.1"}]);
+        assert_eq!(
+            assumptions(&one, &free),
+            "assumed: cash 100000; sizing fraction:0.1; commission none; slippage none; limits none"
+        );
+        let mut dear = free.clone();
+        for (name, value) in [
+            ("cash", "5000"),
+            ("commission_per_share", "0.005"),
+            ("commission_minimum", "1"),
+            ("slippage_rate", "0.0002"),
+        ] {
+            dear[name] = value.into();
+        }
+        dear["limits"] = json!({"max_position": "0.25"});
+        let two = json!([{"name": "a", "sizing": "fixed:10"}, {"name": "b", "sizing": "fraction:0.1"}]);
+        assert_eq!(
+            assumptions(&two, &dear),
+            "assumed: cash 5000; sizing a fixed:10, b fraction:0.1; commission 0.005 a share, 1 a fill at least; \
+             slippage 0.0002 of the price; limits max_position 0.25"
+        );
+        let mut dearest = free;
+        for (name, value) in [
+            ("commission_per_order", "2"),
+            ("regulatory_fees", "us"),
+            ("slippage_per_share", "0.01"),
+            ("slippage_volume", "0.1"),
+            ("max_volume_share", "0.05"),
+        ] {
+            dearest[name] = value.into();
+        }
+        assert_eq!(
+            assumptions(&one, &dearest),
+            "assumed: cash 100000; sizing fraction:0.1; commission 2 an order, us fees on sales; slippage 0.01 a share, \
+             0.1 of the price by share of the volume; volume 0.05 of a bar's at most; limits none"
+        );
+    }
 }

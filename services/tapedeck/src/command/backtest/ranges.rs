@@ -1,4 +1,4 @@
-//! What a search tries, as `--param` states it.
+//! What a search tries, as `--param` states it, and how it chooses among that.
 
 use contracts::v1::{BacktestRange, BacktestRequest};
 use domain::strategy::kinds;
@@ -6,7 +6,11 @@ use engine::space::values;
 
 use super::HELP;
 use super::request::pair;
+use crate::cli::{Method, SearchOptions};
 use crate::exit::Failure;
+
+/// Runs of a sampler where no number is stated.
+const TRIALS: usize = 100;
 
 /// What is tried, from `K=RANGE` texts.
 pub fn ranges(request: &BacktestRequest, texts: &[String]) -> Result<Vec<BacktestRange>, Failure> {
@@ -43,4 +47,38 @@ pub fn ranges(request: &BacktestRequest, texts: &[String]) -> Result<Vec<Backtes
         ranges.push(range);
     }
     Ok(ranges)
+}
+
+/// How combinations are chosen, and how many; a grid has all of them.
+pub fn sampler(search: &SearchOptions) -> Result<(&'static str, usize), Failure> {
+    let name = match (search.method, search.trials) {
+        (Method::Grid, None) => return Ok(("grid", 0)),
+        (Method::Grid, Some(trials)) => {
+            let message =
+                format!("--trials {trials}: expected --method random or tpe, a grid runs every combination");
+            return Err(Failure::usage(message, HELP));
+        }
+        (Method::Random, _) => "random",
+        (Method::Tpe, _) => "tpe",
+    };
+    Ok((name, search.trials.unwrap_or(TRIALS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_runs_is_a_samplers() {
+        let of = |method, trials| {
+            let metric = "sharpe".to_owned();
+            sampler(&SearchOptions { parameters: Vec::new(), method, trials, metric })
+                .map_err(|failure| failure.message)
+        };
+        assert_eq!(of(Method::Grid, None), Ok(("grid", 0)));
+        assert_eq!(of(Method::Random, None), Ok(("random", 100)));
+        assert_eq!(of(Method::Tpe, Some(7)), Ok(("tpe", 7)));
+        let refused = "--trials 7: expected --method random or tpe, a grid runs every combination";
+        assert_eq!(of(Method::Grid, Some(7)), Err(refused.to_owned()));
+    }
 }

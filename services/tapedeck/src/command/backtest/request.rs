@@ -253,7 +253,8 @@ pub fn pair(option: &str, text: &str) -> Result<Parameter, Failure> {
 
 fn amount(option: &str, text: &str) -> Result<Amount, Failure> {
     let read = text.parse::<Amount>().ok().filter(|amount| amount.0 > 0 && amount.to_wire().is_some());
-    read.ok_or_else(|| usage(format!("{option} {text:?}: expected an amount of money above 0")))
+    let expected = "an amount of money above 0 and below 9.2e18, in decimal with at most nine places";
+    read.ok_or_else(|| usage(format!("{option} {text:?}: expected {expected}")))
 }
 
 /// Cash at the start: that of the option, of the file of limits where it states any, or the default.

@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 
 use super::named::Named;
 use super::progress::{Bar, Interrupt};
-use super::ranges::ranges;
+use super::ranges::{ranges, sampler};
 use super::request::request;
 use super::{
     HELP, TELL_EVERY, UNRECORDED, VERSION, data, files, outputs, print_monte_carlo, print_revisions,
     print_statistics, print_warnings, shown,
 };
-use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
+use crate::cli::{Global, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
 use crate::command::fold;
 use crate::exit::Failure;
@@ -371,11 +371,7 @@ fn asked(
     timeframe: Timeframe,
 ) -> Result<BacktestRequest, Failure> {
     let plain = request(global, run, &[], named, timeframe.name())?;
-    let (sampler, most) = match search.method {
-        Method::Grid => ("grid", 0),
-        Method::Random => ("random", search.trials),
-        Method::Tpe => ("tpe", search.trials),
-    };
+    let (sampler, most) = sampler(search)?;
     let ranges = ranges(&plain, &search.parameters)?;
     let search = BacktestSearch {
         sampler: sampler.to_owned(),

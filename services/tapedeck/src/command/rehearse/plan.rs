@@ -24,8 +24,8 @@ use crate::services::recorded;
 pub(super) struct Files {
     /// What they hold.
     pub(super) loaded: Loaded,
-    /// Splits that none of them states, of which a backtest of the same files warns.
-    pub(super) unstated_splits: Vec<Warning>,
+    /// Splits that none of them states and such as no price shows, of which a backtest of the same files warns.
+    pub(super) splits: Vec<Warning>,
 }
 
 /// Loads the files. One that cannot be read to its end or has the newest bars first, and files without a bar to play, are
@@ -40,8 +40,8 @@ pub(super) async fn load(manifest: Manifest) -> Result<Files, Failure> {
         if loaded.bars == 0 {
             return Err(no_bars(&loaded.rejected));
         }
-        let unstated_splits = checks::of_prices(&loaded.source.data(), config.read.market.calendar(), None);
-        Ok(Files { loaded, unstated_splits })
+        let splits = checks::of_prices(&loaded.source.data(), config.read.market.calendar(), None);
+        Ok(Files { loaded, splits })
     });
     loading.await.map_err(|error| Failure::other(error.to_string()))?
 }

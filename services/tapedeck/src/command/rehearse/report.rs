@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::decided::Decided;
 use crate::command::import::print_findings;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -24,6 +25,8 @@ pub(super) struct Report {
     /// `bars_per_second` as a percentage of it.
     pub(super) percent_of_floor: Option<f64>,
     pub(super) signals: u64,
+    /// What each strategy signalled on the tape, and what risk answered, by name.
+    pub(super) strategies: Vec<Decided>,
     pub(super) orders: u64,
     pub(super) fills: u64,
     /// Rows of the files that are no bars.
@@ -57,6 +60,9 @@ impl Report {
             ));
         }
         output.line(&format!("{} orders, {} fills on the tape", self.orders, self.fills));
+        for strategy in &self.strategies {
+            output.line(&strategy.words());
+        }
         if self.rejected > 0 {
             output.line(&format!("{} rows of the files are no bars and were left out", self.rejected));
         }
