@@ -7,7 +7,7 @@ use local_servers::testing::{TestNats, TestPostgres};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::harness::{Home, Outcome, Running, eventually};
+use crate::harness::{Home, Outcome, Running, eventually, refused};
 use crate::tapes::url;
 use crate::telemetry::client;
 
@@ -122,6 +122,19 @@ async fn a_row_that_the_tape_does_not_make_is_found_until_it_is_gone() -> Outcom
     sqlx::query("DELETE FROM trading.risk_tallies WHERE account = 'nobody'").execute(&mut connection).await?;
     let (code, state, _) = checked(&home, name)?;
     assert_eq!((code, state.as_str()), (Some(0), "holds"));
+
+    // What holds values that nobody writes, or stands where the tape has nothing, is no fold of it either.
+    let strategies = "UPDATE trading.strategies SET symbols = '{\"no\": \"list\"}'";
+    let ahead = "UPDATE projection.checkpoints SET sequence = sequence + 1000000 WHERE name = 'trading'";
+    for (damage, words) in [(ahead, "expected at most"), (strategies, "cannot be read")] {
+        sqlx::query(damage).execute(&mut connection).await?;
+        let (code, state, detail) = checked(&home, name)?;
+        assert_eq!((code, state.as_str()), (Some(7), "broken"), "{detail}");
+        assert!(detail.contains(words), "{detail}");
+        refused(&home, &[&["replay", "--verify"][..], &TAPE].concat(), 7, &["projection rebuild trading"])?;
+        home.text(&[&["projection", "rebuild", "trading"][..], &TAPE].concat())?;
+    }
+    assert_eq!(checked(&home, name)?.1, "holds");
     let mut again = up(&home, "again")?;
     eventually("it holds again", SOON, || Ok(alerts(&home, name)? == [false, true]))?;
     assert_eq!(again.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("again"));

@@ -418,6 +418,19 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let status = home.run(&["status"])?;
     let said = home.text(&["account"])? + &String::from_utf8_lossy(&status.stdout);
     assert!(said.contains("reduce-only: drill") && said.contains("REDUCE-ONLY paper by"), "{said}");
+    // What is stricter stays, whatever is said after it.
+    home.text(&["halt", "--account", "paper", "--state", "halted", "--reason", "looks odd"])?;
+    for (weaker, state) in [("kill", "killed"), ("halt", "halted")] {
+        let told = home.json(&[weaker, "--account", "paper"])?;
+        assert_eq!(
+            (&told["state"], &told["stays"]["reason"]),
+            (&state.into(), &"looks odd".into()),
+            "{told}"
+        );
+    }
+    let said = home.run(&["halt", "--account", "paper"])?;
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("trading stays halted: looks odd (by "), "{said}");
     assert_eq!(home.json(&["resume", "--account", "paper"])?["state"], "resumed");
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
     let decisions = home.json(&["replay", "--verify"])?;
@@ -425,6 +438,11 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     // It stands on this tape, which need not be the one that somebody thinks of.
     let said = String::from_utf8_lossy(&home.run(&["halt"])?.stderr).into_owned();
     assert!(said.contains("nobody runs tape ") && said.contains("tapedeck tape list"), "{said}");
+    // Nor does anybody act upon an order there: that is said at once, with what to type.
+    let placed = home.json(&["order", "place", "buy", symbol, "--qty", "1"])?;
+    assert_eq!(placed["state"], "requested", "{placed}");
+    let why = placed["reason"].as_str().unwrap_or_default();
+    assert!(why.starts_with("nobody runs tape ") && why.contains("`tapedeck up --tape "), "{placed}");
     Ok(())
 }
 

@@ -229,6 +229,16 @@ fn what_cannot_be_is_said_and_what_came_before_stays() -> Outcome {
             "with one symbol",
         ),
         (
+            vec!["news", "fetch", "--source", "newsapi", "--symbols", "AAPL", "--words", " "],
+            2,
+            "--words: expected some",
+        ),
+        (
+            vec!["backfill", "--source", "yahoo", "--symbols", "AAPL", "--to", "1999-01-04"],
+            2,
+            "--to 1999-01-04 is before",
+        ),
+        (
             vec!["news", "fetch", "--source", "newsapi", "--symbols", "AAPL", "--from", "2020-01-02"],
             1,
             "too far in the past",

@@ -25,6 +25,7 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         // Of two tapes that are the same one is enough for what follows from either.
         if hashes.is_empty() {
             the_past_ends_in_the_present(&home)?;
+            the_summary_says_what_risk_answered(&home, &report)?;
             the_report_measures_the_tape(&home, &report["fills"])?;
             a_benchmark_of_a_report_is_that_of_a_backtest(&home, &bars, &actions)?;
             everything_follows_from_its_inputs(&home, &report)?;
@@ -73,6 +74,24 @@ fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
     let said = String::from_utf8_lossy(&late.stderr);
     assert!(late.status.success(), "{said}");
     assert!(said.contains("the tape ends there, before 2199-01-01T00:00:00Z"), "{said}");
+    Ok(())
+}
+
+/// Of each strategy the summary counts signals and risk's answers as the list of strategies does.
+fn the_summary_says_what_risk_answered(home: &Home, report: &serde_json::Value) -> anyhow::Result<()> {
+    let listed = home.json(&["strategy", "list"])?;
+    let told = report["strategies"].as_array().context("the summary names strategies")?;
+    assert_eq!(Some(told.len()), listed.as_array().map(Vec::len), "{told:?}");
+    for strategy in told {
+        let rows = listed.as_array().into_iter().flatten();
+        let row = rows.clone().find(|row| row["strategy"] == strategy["strategy"]).context("it is listed")?;
+        for count in ["signals", "approved", "denied"] {
+            assert_eq!(strategy[count], row[count], "{count} of {strategy}");
+        }
+        assert_eq!(strategy["denied_most"]["rule"], row["denied_most_by"], "{strategy}");
+    }
+    let approved = told.iter().filter_map(|strategy| strategy["approved"].as_u64());
+    assert!(approved.sum::<u64>() > 0, "{told:?}");
     Ok(())
 }
 

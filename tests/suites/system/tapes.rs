@@ -131,6 +131,7 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     assert_eq!(names(&home)?, ["one", "two"]);
     let listed = home.json(&["tape", "list"])?;
     assert_eq!(listed[1]["dashboard"].as_str().map(str::to_owned), url(&home, "up")?, "{listed}");
+    a_stop_of_an_idle_tape_is_refused(&home)?;
     let first = url(&home, "up")?;
     assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("up"));
 
@@ -155,6 +156,26 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     home.text(&["tape", "remove", "one", "--yes"])?;
     assert_eq!(names(&home)?, ["two"]);
     assert_eq!(home.run(&["tape", "use", "one"])?.status.code(), Some(3));
+    Ok(())
+}
+
+/// The tape `two` is run, and `one` is not: who stops something means the former, unless the tape is named.
+fn a_stop_of_an_idle_tape_is_refused(home: &Home) -> Outcome {
+    home.text(&["tape", "use", "one"])?;
+    let told = [
+        "nobody runs tape one",
+        "somebody runs two",
+        "kill --all --reason 'two words' --tape two",
+        "--tape one",
+    ];
+    refused(home, &["kill", "--all", "--reason", "two words"], 2, &told)?;
+    for stop in ["halt", "resume"] {
+        refused(home, &[stop], 2, &["nobody runs tape one", &format!("tapedeck {stop} --tape two")])?;
+    }
+    assert_eq!(home.json(&["halt", "--tape", "one"])?["tape"], "one");
+    assert_eq!(home.json(&["resume", "--tape", "two"])?["tape"], "two");
+    home.text(&["tape", "use", "two"])?;
+    assert_eq!(home.json(&["resume"])?["tape"], "two");
     Ok(())
 }
 
