@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::v1::{Intent, SignalLeg};
+use contracts::v1::SignalLeg;
 use domain::bar::Timeframe;
 use domain::money::Price;
 use domain::performance::{HORIZONS, Later, Scored, SignalScore, Wanted, score};
@@ -103,14 +103,6 @@ async fn scored(
     let mut found = Vec::with_capacity(legs.len());
     for ((at, leg), later) in legs.into_iter().zip(later) {
         let Some(symbol) = symbols.get(leg.symbol.as_str()) else { continue };
-        let wanted = match leg.intent() {
-            Intent::EnterLong | Intent::Buy => Wanted::Long,
-            Intent::EnterShort => Wanted::Short,
-            Intent::Target if leg.weight_e9 > 0 => Wanted::Long,
-            Intent::Target if leg.weight_e9 < 0 => Wanted::Short,
-            // What an order by hand sells is taken for an exit.
-            Intent::Target | Intent::Exit | Intent::Sell | Intent::Unspecified => Wanted::Flat,
-        };
         let split = symbol.splits_through(at);
         let place = |(open, close, close_ns): (Price, Price, i64)| Later {
             open,
@@ -119,7 +111,7 @@ async fn scored(
         };
         found.push(Scored {
             symbol: leg.symbol.clone(),
-            wanted,
+            wanted: Wanted::of(leg),
             later: later.into_iter().map(place).collect(),
             last: symbol.last.map(place),
             split,

@@ -56,6 +56,11 @@ pub(crate) fn blocked(account: &Account) -> Option<String> {
     Some(why.to_owned())
 }
 
+/// Whether an order sells what is not held.
+fn opens_short(order: &OrderSpec) -> bool {
+    order.side() == Side::Sell && !order.reducing
+}
+
 impl Gate {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, account: None, assets: HashMap::new(), market: None }
@@ -92,8 +97,12 @@ impl Gate {
     }
 
     async fn look(&mut self, api: &Api, order: &OrderSpec) -> Result<Option<String>, VendorError> {
-        if let Some(why) = blocked(self.account(api).await?) {
+        let account = self.account(api).await?;
+        if let Some(why) = blocked(account) {
             return Ok(Some(why));
+        }
+        if opens_short(order) && account.shorting_enabled == Some(false) {
+            return Ok(Some("the account may not sell short at Alpaca".to_owned()));
         }
         if (!order.reducing || self.is_known(&order.symbol))
             && let Some(why) = self.of_symbol(api, order).await?
@@ -121,8 +130,7 @@ impl Gate {
         if !asset.tradable || asset.status == "inactive" {
             return Ok(Some(format!("{symbol} cannot be traded at Alpaca")));
         }
-        let opens_short = order.side() == Side::Sell && !order.reducing;
-        if opens_short && !asset.shortable {
+        if opens_short(order) && !asset.shortable {
             return Ok(Some(format!("{symbol} cannot be sold short at Alpaca")));
         }
         if is_fractional(order) {
@@ -130,7 +138,7 @@ impl Gate {
                 let because = format!("{symbol} is traded in whole shares alone at Alpaca");
                 return Ok(Some(whole_shares(order, &because)));
             }
-            if opens_short {
+            if opens_short(order) {
                 return Ok(Some(whole_shares(order, "parts of a share cannot be sold short")));
             }
         }

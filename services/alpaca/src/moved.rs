@@ -12,6 +12,7 @@ fn kind(word: &str) -> ActivityKind {
     match word {
         // Of profits, of gains, of capital, free of tax.
         "DIV" | "DIVCGL" | "DIVCGS" | "DIVROC" | "DIVTXEX" => ActivityKind::Dividend,
+        "CIL" => ActivityKind::CashInLieu,
         "INT" => ActivityKind::Interest,
         "CSD" | "CSW" | "JNLC" => ActivityKind::Transfer,
         "SPLIT" | "SSO" | "SSP" => ActivityKind::Split,
@@ -59,6 +60,7 @@ mod tests {
         for (word, expected) in [
             ("DIV", ActivityKind::Dividend),
             ("DIVNRA", ActivityKind::Fee),
+            ("CIL", ActivityKind::CashInLieu),
             ("INT", ActivityKind::Interest),
             ("FEE", ActivityKind::Fee),
             ("CSD", ActivityKind::Transfer),

@@ -222,6 +222,7 @@ pub(crate) struct Account {
     pub account_blocked: bool,
     #[serde(deserialize_with = "or_default")]
     pub trade_suspended_by_user: bool,
+    pub shorting_enabled: Option<bool>,
 }
 
 /// What can be traded.

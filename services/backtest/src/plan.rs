@@ -34,7 +34,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         },
         strategies: strategies.collect(),
         calendar,
-        finalize: false,
+        finalize: request.finalize,
         from_ns: None,
         until_ns: None,
         limit_sets: request.limit_sets.clone(),

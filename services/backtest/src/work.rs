@@ -285,6 +285,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     settings.extend([
         setting("short positions", if request.allow_short { "allowed" } else { "not allowed" }.to_owned()),
         setting("group policy", policies.collect::<Vec<_>>().join("; ")),
+        setting("open at the end", domain::research::at_end(request).to_owned()),
         setting("limits", if limits.is_empty() { "none stated".to_owned() } else { limits.join(", ") }),
         setting("sessions asked for", range),
         setting("revisions", revisions.to_owned()),

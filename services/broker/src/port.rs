@@ -54,7 +54,7 @@ pub struct BrokerOrder {
 }
 
 /// What a broker holds in one symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerPosition {
     /// Symbol.
     pub symbol: String,
@@ -64,6 +64,8 @@ pub struct BrokerPosition {
     pub cost: Amount,
     /// What a share is worth, where the broker says so; positive.
     pub price: Option<Price>,
+    /// What of it cannot be read, in words that name it: then neither shares nor cost are known, and both are nought here.
+    pub unread: Option<String>,
 }
 
 /// An order at a broker that is open or of late, whoever sent it.
@@ -121,6 +123,8 @@ pub struct BrokerAccount {
 pub enum ActivityKind {
     /// A dividend, which a short position pays.
     Dividend,
+    /// Cash in lieu of the fraction of a share that a split left.
+    CashInLieu,
     /// Interest on cash.
     Interest,
     /// A fee, or a tax that is kept back.

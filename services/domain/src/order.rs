@@ -283,12 +283,6 @@ impl OrderState {
         self.only_reduces() && (waits || self.spec.group() != GroupKind::Unspecified)
     }
 
-    /// The remaining shares, positive for a buy and negative for a sell.
-    #[must_use]
-    pub fn remaining_signed(&self) -> Quantity {
-        signed(self.spec.side(), self.remaining())
-    }
-
     /// The shares that count against limits, positive for a buy and negative for a sell.
     #[must_use]
     pub fn reserved_signed(&self) -> Quantity {

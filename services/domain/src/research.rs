@@ -57,6 +57,16 @@ pub fn revisions(name: &str) -> Result<BacktestRevisions, Invalid> {
     }
 }
 
+/// What becomes of what is open at the end of a run, in words.
+#[must_use]
+pub fn at_end(request: &BacktestRequest) -> &'static str {
+    match (request.finalize, request.kind()) {
+        (true, _) => "closed at the last close",
+        (false, BacktestKind::WalkForward) => "closed at the end of each window",
+        (false, _) => "stays as it is",
+    }
+}
+
 /// A value that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
@@ -251,6 +261,11 @@ fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
     if request.stretch.is_some() {
         return invalid("stretch", "", "none but of parity and a fork");
     }
+    if request.finalize && request.kind() != BacktestKind::Single {
+        let expected =
+            "false: a sweep closes nothing at the end, and a walk-forward test closes every window";
+        return invalid("finalize", true, expected);
+    }
     match request.kind() {
         BacktestKind::Unspecified | BacktestKind::Parity | BacktestKind::Fork => {
             invalid("kind", "", "single, sweep or walk_forward")
@@ -420,6 +435,10 @@ mod tests {
         };
         check(&over_files, "revisions \"as-known\": expected none with files");
         check(&|one| one.kind = BacktestKind::Sweep.into(), "search");
+        let closed = |one: &mut BacktestRequest| {
+            (one.kind, one.finalize) = (BacktestKind::Sweep.into(), true);
+        };
+        check(&closed, "finalize \"true\": expected false: a sweep");
         check(&|one| one.folds = Some(BacktestFolds::default()), "folds");
         let walk = |one: &mut BacktestRequest, folds: Option<BacktestFolds>| {
             let range = BacktestRange {

@@ -129,7 +129,8 @@ struct Shell {
     unclosed: Option<String>,
     /// Which accounts are not marked, because something that they hold has no price.
     unvalued: Option<String>,
-    /// Which holdings are valued at a price of their broker, and of when it is: nothing is in the way, but health says so.
+    /// Which holdings are valued at a price of their broker, and of when it is, and what of brokers somebody has to look at:
+    /// nothing is in the way, but health says so.
     told: String,
     /// Why accounts take no orders at their brokers, by account.
     blocked: BTreeMap<String, String>,
@@ -142,6 +143,8 @@ struct Shell {
     session_end_ns: i64,
     /// Differences that nobody can settle here and that were stated already.
     stated: HashSet<String>,
+    /// How many they are since the start, and the last one, in words; empty without any.
+    to_look_at: String,
     /// What was read of brokers' own entries, by account.
     activities: HashMap<String, Activities>,
 }
@@ -338,9 +341,11 @@ impl Shell {
         self.trouble = trouble;
     }
 
-    /// States which holdings are valued at a price of their broker, while all is well.
+    /// States which holdings are valued at a price of their broker, and what somebody has to look at, while all is well.
     fn say_what_was_told(&mut self) {
-        let told = self.machine.told();
+        let mut parts = vec![self.machine.told(), self.to_look_at.clone()];
+        parts.retain(|part| !part.is_empty());
+        let told = parts.join("; ");
         if told == self.told {
             return;
         }

@@ -160,12 +160,6 @@ impl Instants {
     pub fn peek(&self) -> Option<&Instant> {
         self.complete.front()
     }
-
-    /// Event time of the instant that is still incomplete.
-    #[must_use]
-    pub fn pending_ns(&self) -> Option<i64> {
-        self.pending.as_ref().map(|pending| pending.event_ns)
-    }
 }
 
 #[cfg(test)]

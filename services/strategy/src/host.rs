@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use contracts::v1::{ActionKind, CorporateAction, Fill, Parameter, Signal};
 use domain::bar::{Bar, Timeframe, UnknownTimeframe};
-use domain::book::{Book, StrategyState};
+use domain::book::StrategyState;
 use domain::money::Quantity;
 use domain::strategy::{self, BarInput, ParameterError, Slots, Strategy, Wish};
 
 use crate::history::Past;
 use crate::read_model::Wanted;
+use crate::shadow::Holdings;
 
 /// What a host is built from; another one means another host.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,10 +140,9 @@ impl Host {
         timeframe: Timeframe,
         bar: &Bar,
         live: bool,
-        book: &Book,
+        holdings: &Holdings<'_>,
     ) -> Vec<Signal> {
-        let position = book.position(&self.terms.account, &self.name, symbol);
-        let position = position.map_or(Quantity::ZERO, |position| position.quantity);
+        let position = holdings.told(&self.terms.account, &self.name, symbol);
         self.bar(symbol, timeframe, bar, live, position)
     }
 

@@ -10,16 +10,18 @@
 //! - on the tape clock an instant is taken after the marks of all accounts for it, so that every fill of
 //!   the instant came first;
 //! - killed at any instruction and started again it goes on as if nothing had happened: a strategy's memory
-//!   is its warm-up and its position, both of which the tape holds. What `on_fill` alone taught a strategy
-//!   is not replayed; the built-in ones learn nothing from it.
+//!   is its warm-up and its position, both of which the tape holds; in shadow mode its position is what it
+//!   signalled there. What `on_fill` alone taught a strategy is not replayed; the built-in ones learn nothing
+//!   from it.
 //!
 //! Deliberately absent: sizes and limits (risk's), external strategies (consumers of their own).
 //!
 //! Modules in reading order.
 
 mod history;
-mod host;
 mod signal;
+mod shadow;
+mod host;
 mod closing;
 mod machine;
 mod read_model;

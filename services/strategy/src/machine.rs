@@ -6,14 +6,15 @@
 //!
 //! A strategy runs while it is registered with a built-in kind and enabled. Disabling drops it; enabling it
 //! again, or registering it with other terms, warms it up anew. One that was stopped and keeps its positions runs on
-//! and signals nothing but exits. Its mode is risk's business.
+//! and signals nothing but exits. Of its mode it is told by its position alone, which in shadow mode follows from its
+//! signals; the rest is risk's business.
 //!
 //! Deliberately absent: the tape, the read models, clocks, external strategies (they consume by themselves).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, Signal, StrategyWarmed};
+use contracts::v1::{Event, Signal, StrategyMode, StrategyWarmed};
 use contracts::{Subject, event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
 use domain::book::{Book, FoldError, StrategyState};
@@ -26,6 +27,7 @@ use crate::closing::permitted;
 use crate::history::History;
 use crate::host::{Host, Terms};
 use crate::read_model::Wanted;
+use crate::shadow::{Holdings, Shadows};
 use crate::signal::{Outgoing, basis, order_key, outgoing};
 
 /// What the registrations on the tape ask of the host.
@@ -71,6 +73,8 @@ pub struct Machine {
     of_fills: Vec<Outgoing>,
     /// What strategies that keep their positions made of the last instant before they were held to exits.
     unbound: Vec<Outgoing>,
+    /// Strategies in shadow mode, with what they signalled there.
+    shadows: Shadows,
 }
 
 impl Machine {
@@ -98,7 +102,15 @@ impl Machine {
             market_sequence,
             of_fills: Vec::new(),
             unbound: Vec::new(),
+            shadows: Shadows::default(),
         }
+    }
+
+    /// The same, started anew with everything of MARKET up to `market_sequence` handled: nothing runs yet.
+    #[must_use]
+    pub fn anew(&self, market_sequence: u64) -> Self {
+        let anew = Self::new(self.mode, &self.accounts, self.calendar, self.book.clone(), market_sequence);
+        Self { shadows: self.shadows.clone(), ..anew }
     }
 
     /// The book as folded so far.
@@ -129,6 +141,7 @@ impl Machine {
             return Ok(());
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
+        self.shadows.take(recorded);
         match &recorded.event.body {
             Some(
                 Body::StrategyRegistered(_)
@@ -171,6 +184,27 @@ impl Machine {
     /// Takes an order from the read model that had left memory.
     pub fn admit(&mut self, order: OrderState) {
         self.book.admit(order);
+    }
+
+    /// Whether a strategy is in shadow mode.
+    #[must_use]
+    pub fn is_shadow(&self, strategy: &str) -> bool {
+        self.shadows.holds(strategy)
+    }
+
+    /// Strategies in shadow mode of which nothing was folded here: how they came to it and what they have signalled since
+    /// is wanted, by [`Machine::recall`].
+    #[must_use]
+    pub fn unknown_shadows(&self) -> Vec<String> {
+        let shadows = self.book.strategies().filter(|state| {
+            state.enabled && state.mode == StrategyMode::Shadow && !self.shadows.holds(&state.strategy)
+        });
+        shadows.map(|state| state.strategy.clone()).collect()
+    }
+
+    /// Takes an event of a strategy in shadow mode that the book had folded before it came here.
+    pub fn recall(&mut self, recorded: &Recorded) {
+        self.shadows.take(recorded);
     }
 
     /// What the registrations folded so far ask for. Every `Start` wants a [`Machine::start`].
@@ -274,9 +308,10 @@ impl Machine {
         let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
         let past = self.is_past(instant);
         self.unbound.clear();
+        let holdings = Holdings { book: &self.book, shadows: &self.shadows, market: basis[0] };
         for recorded in &instant.events {
             for (name, host) in &mut self.hosts {
-                let mut made = take(host, recorded, &self.book, past);
+                let mut made = take(host, recorded, &holdings, past);
                 if past {
                     made.clear();
                 }
@@ -291,6 +326,9 @@ impl Machine {
         self.market_sequence = basis[0];
         // Stable: several signals of one strategy on one symbol keep the order of their causes.
         signals.sort_by(|left, right| order_key(left).cmp(&order_key(right)));
+        if !past {
+            self.shadows.decided(self.hosts.keys(), &signals, basis[0]);
+        }
         signals
     }
 
@@ -314,7 +352,7 @@ pub fn warm_up_id(strategy: &str, market_sequence: u64, changed: Option<u64>) ->
     event_id(&cause, "strategy/warmed", 0)
 }
 
-fn take(host: &mut Host, recorded: &Recorded, book: &Book, past: bool) -> Vec<Signal> {
+fn take(host: &mut Host, recorded: &Recorded, holdings: &Holdings<'_>, past: bool) -> Vec<Signal> {
     match &recorded.event.body {
         Some(Body::Bar(bar)) => {
             let close_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
@@ -322,7 +360,7 @@ fn take(host: &mut Host, recorded: &Recorded, book: &Book, past: bool) -> Vec<Si
             let (Some(closed), Ok(timeframe)) = (closed, bar.timeframe.parse::<Timeframe>()) else {
                 return Vec::new();
             };
-            host.on_bar(&bar.symbol, timeframe, &closed, is_live(bar.origin()) && !past, book)
+            host.on_bar(&bar.symbol, timeframe, &closed, is_live(bar.origin()) && !past, holdings)
         }
         Some(Body::CorporateAction(action)) => host.on_action(action, is_live(action.origin())),
         _ => Vec::new(),

@@ -107,6 +107,7 @@ impl Shell {
                 batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,
             }
         }
+        shell.recall().await?;
         shell.reconcile().await?;
         Ok(Some(shell))
     }

@@ -1,5 +1,6 @@
 //! Exit codes and the one place where an error becomes a message.
 
+use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -100,7 +101,23 @@ pub fn refused(error: &clap::Error) -> ExitCode {
     }
     // A closed stream is nobody's loss.
     let _nobody_reads = error.print();
+    if let Some(expected) = expected(error) {
+        message(&format!("  expected {expected}\n"));
+    }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What was expected where the parser says of a text only that it is no number.
+fn expected(error: &clap::Error) -> Option<&'static str> {
+    let source = std::error::Error::source(error)?;
+    if let Some(error) = source.downcast_ref::<ParseIntError>() {
+        return Some(match error.kind() {
+            IntErrorKind::Zero => "1 or more",
+            IntErrorKind::PosOverflow => "a smaller number",
+            _ => "a whole number of 0 or more",
+        });
+    }
+    source.is::<ParseFloatError>().then_some("a number")
 }
 
 /// The parser's error as a failure: its first paragraph, and its tip where it has one.
@@ -108,7 +125,8 @@ fn usage_of(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let mut paragraphs = text.trim().split("\n\n");
     let words: Vec<&str> = paragraphs.next().unwrap_or_default().split_whitespace().collect();
-    let message = words.join(" ");
+    let expected = expected(error).map_or_else(String::new, |expected| format!("; expected {expected}"));
+    let message = words.join(" ") + &expected;
     let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
     Failure::usage(message.trim_start_matches("error: "), tip.unwrap_or("tapedeck --help"))
 }
@@ -177,5 +195,24 @@ mod tests {
         let missing = of(&["tapedeck", "parity"]);
         assert!(missing.message.contains("--session <DATE>"), "{}", missing.message);
         assert_eq!(missing.hint, "tapedeck --help");
+    }
+
+    #[test]
+    fn of_a_text_that_is_no_number_it_is_said_that_one_was_expected() {
+        let of = |line: &[&str]| usage_of(&Cli::try_parse_from(line).unwrap_err()).message;
+        let seed = of(&["tapedeck", "rehearse", "--bars", "x.csv", "--seed", "one"]);
+        assert!(
+            seed.contains("'one' for '--seed <N>'")
+                && seed.ends_with("; expected a whole number of 0 or more"),
+            "{seed}"
+        );
+        let threads = of(&["tapedeck", "chain-hash", "--threads", "0"]);
+        assert!(threads.ends_with("; expected 1 or more"), "{threads}");
+        let threads = of(&["tapedeck", "chain-hash", "--threads", "70000"]);
+        assert!(threads.ends_with("; expected a smaller number"), "{threads}");
+        let ratio = of(&["tapedeck", "up", "--trace-ratio", "half"]);
+        assert!(ratio.ends_with("; expected a number"), "{ratio}");
+        let date = of(&["tapedeck", "rehearse", "--bars", "x.csv", "--from", "soon"]);
+        assert!(date.ends_with("expected a date, YYYY-MM-DD"), "{date}");
     }
 }

@@ -133,6 +133,9 @@ async fn perform(mut cli: Cli) -> Result<(), Failure> {
             if matches!(other, Command::Kill(_) | Command::Halt(_) | Command::Resume(_)) {
                 command::control::check_tape(global).await?;
             }
+            if let Command::Indicator(options) = &other {
+                command::indicator::check(options)?;
+            }
             let session = Session::open(global).await?;
             let outcome = Box::pin(on_tape(&session, other, output)).await;
             session.close().await;

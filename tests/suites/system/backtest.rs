@@ -384,6 +384,11 @@ fn what_a_run_cannot_do_is_said_with_field_value_and_expectation() -> Outcome {
     let sma =
         ["walk-forward", "--strategy", "sma_cross", "--param", "fast=5", "--bars", spy, "--in-sample", "0"];
     check(&sma, 2, &["--in-sample 0: expected 1 to ", "tapedeck walk-forward --help"])?;
+    let sweep = ["sweep", "--strategy", "sma_cross", "--param", "fast=5", "--tape", "nowhere"];
+    let unknown = ["--timeframe", "2h"];
+    check(&[&sweep[..], &unknown].concat(), 2, &["--timeframe", "2h", "expected one of 1m"])?;
+    let ignored = ["--actions", &actions];
+    check(&[&sweep[..], &ignored].concat(), 2, &["--actions", "without --bars", "tapedeck sweep --help"])?;
     let none = ["sweep", "--strategy", "sma_cross", "--param", "fast=5", "--bars", spy, "--top", "0"];
     check(&none, 2, &["--top 0: expected at least one row", "tapedeck sweep --help"])?;
     let waits = ["rehearse", "--bars", spy, "--wait-for", "BAD.NAME"];
@@ -461,6 +466,7 @@ fn searches_print_what_they_tried() -> Outcome {
     let space = ["--param", "fast=5..20:5", "--param", "slow=20..40:20"];
     let sweep = search("sweep", &[&range[..], &space[..]].concat())?;
     assert_eq!(sweep["runs"], 8, "{sweep}");
+    assert!(sweep["warnings"].to_string().contains("no limits file: buying power is all"), "{sweep}");
     assert_eq!(sweep["refused"], 1, "fast and slow of 20: {sweep}");
     assert!(sweep["trials"][0]["score"].as_f64() >= sweep["trials"][1]["score"].as_f64(), "{sweep}");
     let windows = ["--in-sample", "200", "--out-of-sample", "100"];

@@ -270,6 +270,7 @@ fn what_options_decide_is_refused_before_anything_is_started() -> Outcome {
         refused(&home, &[&["up", "--tape", "main"], options].concat(), code, words)?;
     }
     refused(&home, &["up", "--tape", "demo", "--live", "paper"], 2, &["tape demo has no market of today"])?;
+    refused(&home, &["up", "--tape", "main", "--speed", "10"], 2, &["--speed 10: tape main is of the kind"])?;
     let bars = home.path().join("none.csv");
     std::fs::write(&bars, "symbol,timeframe,start_utc,open,high,low,close,volume\n")?;
     let bars = bars.display().to_string();

@@ -68,7 +68,11 @@ fn a_run_over_files_is_on_record_where_the_tape_in_use_runs_or_is_named() -> Out
     // A tape that is named is opened for it, whether or not somebody runs it.
     let named = run("backtest", &["--tape", "kept"])?;
     assert_eq!(named["recorded"], true, "{named}");
-    let shown = home.json(&["backtest", "show", named["run_id"].as_str().unwrap_or_default()])?;
+    let sheet = home.path().join("sheet.json").display().to_string();
+    let id = named["run_id"].as_str().unwrap_or_default();
+    let shown = home.json(&["backtest", "show", id, "--report", &sheet])?;
+    let data: Value = serde_json::from_str(&std::fs::read_to_string(&sheet)?)?;
+    assert!(data["statistics"].is_object(), "{data}");
     assert_eq!(shown["result_hash"], alone["result_hash"], "{shown}");
     assert_eq!(shown["request"]["calendar"], "XNYS", "{shown}");
     for report in [&beside, &running, &named] {

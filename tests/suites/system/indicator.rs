@@ -124,6 +124,10 @@ fn indicators_are_listed_and_refusals_say_what_is_expected() -> Outcome {
         (vec!["rsi", "--bars", &bars, &other], "the files hold TEST 1h, ELSE 1h"),
         (vec!["rsi", "--bars", &bars, "--from", "soon"], "--from \"soon\": expected"),
         (vec!["rsi", "--bars", &bars, "--actions", &other], "expected columns symbol, ex_date, kind, value"),
+        (
+            vec!["rsi", "--symbol", "TEST", "--timezone", "UTC"],
+            "--timezone UTC: expected none without --bars",
+        ),
         (vec!["rsi:14", "--bars", &bars], "expected NAME or NAME:key=value"),
         (
             vec!["rsi", "--bars", &bars, "--from", "2020-01-05", "--to", "2020-01-02"],

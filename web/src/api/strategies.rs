@@ -77,7 +77,7 @@ pub struct Strategy {
     state: String,
     /// Account it trades on.
     account: String,
-    /// How its entries are sized: `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; null when not stated.
+    /// How its entries are sized: `fraction:SHARE_OF_EQUITY` or another sizing; null when not stated.
     sizing: Option<String>,
     /// What becomes of the orders of a signal that states no policy of its own when one of them fails: `none`,
     /// `complete`, `unwind` or `alert`.

@@ -17,6 +17,7 @@ async fn a_program_asks_for_all_that_the_command_line_can() {
         ],
         "symbols": ["@pair"], "timeframe": "1h", "account_kind": "margin", "commission_per_order": "2",
         "regulatory_fees": "us", "slippage_per_share": "0.01", "slippage_volume": "0.5", "max_volume_share": "0.1",
+        "finalize": true,
         "limit_sets": [
             {"strategy": "second", "limits": {"max_open_orders": "3"}},
             {"symbol": "SPY", "limits": {"max_order_value": "500", "session_only": "true"}},
@@ -45,11 +46,17 @@ async fn a_program_asks_for_all_that_the_command_line_can() {
     assert_eq!(costs["slippagePerShareE9"], "10000000", "{row}");
     assert_eq!(costs["slippageVolumeRateE9"], "500000000", "{row}");
     assert_eq!(costs["volumeShareMostE9"], "100000000", "{row}");
+    assert_eq!(request["finalize"], true, "{row}");
     assert_eq!(request["limitSets"][0]["scope"]["strategy"], "second", "{row}");
     assert_eq!(request["limitSets"][0]["limits"]["maxOpenOrders"], 3, "{row}");
     assert_eq!(request["limitSets"][1]["scope"]["symbol"], "SPY", "{row}");
     let page = deck.get(&format!("/backtests/{id}")).await.text;
-    for part in ["strategy second: max_open_orders=3", "<dd>margin</dd>", "Commission per order"] {
+    for part in [
+        "strategy second: max_open_orders=3",
+        "<dd>margin</dd>",
+        "Commission per order",
+        "closed at the last close",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
 }
@@ -66,6 +73,7 @@ async fn what_is_not_there_is_refused_by_its_field() {
         (json!({"account": "nobody"}), "account"),
         (json!({"account_kind": "gold"}), "account_kind"),
         (json!({"account_kind": "cash", "allow_short": true}), "allow_short"),
+        (json!({"kind": "sweep", "finalize": true}), "finalize"),
         (json!({"regulatory_fees": "eu"}), "regulatory_fees"),
         (json!({"max_volume_share": "2"}), "max_volume_share"),
         (json!({"slippage_per_share": "-1"}), "slippage_per_share"),
@@ -105,6 +113,7 @@ async fn the_form_runs_several_strategies_and_offers_what_the_tape_has() {
         "<option value=\"paper\">",
         "name=\"commission_minimum\"",
         "name=\"limits\"",
+        "name=\"finalize\"",
         "risk_parity:SHARE_OF_EQUITY",
     ] {
         assert!(page.contains(part), "{part}: {page}");
@@ -114,7 +123,8 @@ async fn the_form_runs_several_strategies_and_offers_what_the_tape_has() {
 
     let body = "key=two-form&run=single&strategy=sma_cross&p.fast=5&sizing=fixed%3A10\
         &strategy_2=sma_cross&p2.fast=7&strategy_3=registered%3Amomentum&group_policy_3=alert&timeframe=1h\
-        &cash=1000&symbols=%40pair&account=paper&account_kind=cash&commission_minimum=1.5&slippage_bps=\
+        &cash=1000&symbols=%40pair&account=paper&account_kind=cash&finalize=on\
+        &commission_minimum=1.5&slippage_bps=\
         &limits=max_open_orders%3D3+strategy%3Asma_cross_2.max_order_value%3D50";
     let request = Request::post("/backtests")
         .header("host", HOST)
@@ -136,6 +146,7 @@ async fn the_form_runs_several_strategies_and_offers_what_the_tape_has() {
     assert_eq!(strategies[2]["groupPolicy"], "GROUP_POLICY_ALERT", "{request}");
     assert_eq!(request["accountKind"], "ACCOUNT_KIND_CASH", "{request}");
     assert_eq!(request["costs"]["commissionMinimum"]["nanos"], 500_000_000, "{request}");
+    assert_eq!(request["finalize"], true, "{request}");
     assert_eq!(request["limitSets"].as_array().map(Vec::len), Some(2), "{request}");
     assert_eq!(request["symbols"], json!(["SPY", "AAPL"]), "{request}");
 }

@@ -130,6 +130,7 @@ async fn the_list_shows_state_figures_and_links() {
         "How to add one",
         "href=\"/guides/first-strategy\"",
         "id=\"form-register\"",
+        "risk_parity:SHARE_OF_EQUITY",
     ] {
         assert!(page.contains(text), "{text} is missing");
     }

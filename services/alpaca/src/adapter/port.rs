@@ -248,19 +248,11 @@ impl Broker for Alpaca {
     async fn positions(&mut self, _account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
         let unknown = |error| Self::unknown("positions", error);
         let held = self.api.positions().await.map_err(unknown)?;
-        let position = |position: wire::Position| {
-            let broken = |field: &str| {
-                Self::unknown("positions", format!("{}: {field} is no number", position.symbol))
-            };
-            let quantity = position.qty.quantity().ok_or_else(|| broken("qty"))?;
-            let cost = position.cost_basis.amount().ok_or_else(|| broken("cost_basis"))?;
-            // A short position is below nought, whichever way it is written.
-            let short = position.side == "short" || quantity < Quantity::ZERO;
-            let quantity = if short { Quantity(-quantity.0.abs()) } else { quantity };
-            let cost = if short { -cost.abs() } else { cost };
-            Ok(BrokerPosition { quantity, cost, price: position.price(), symbol: position.symbol })
-        };
-        held.into_iter().map(position).collect::<Result<Vec<_>, _>>().map(Some)
+        // Without a symbol nobody knows of what the numbers are, and what is not listed passes for gone.
+        if held.iter().any(|position| position.symbol.is_empty()) {
+            return Err(Self::unknown("positions", "a position's symbol is missing"));
+        }
+        Ok(Some(held.into_iter().map(holding).collect()))
     }
 
     async fn listed_orders(&mut self, _account: &str) -> Result<Option<Vec<ListedOrder>>, BrokerError> {
@@ -349,4 +341,22 @@ impl Broker for Alpaca {
             }
         }
     }
+}
+
+/// A position as the port has it.
+fn holding(position: wire::Position) -> BrokerPosition {
+    let price = position.price();
+    let unread = match (position.qty.quantity(), position.cost_basis.amount()) {
+        (Some(quantity), Some(cost)) => {
+            // A short position is below nought, whichever way it is written.
+            let short = position.side == "short" || quantity < Quantity::ZERO;
+            let quantity = if short { Quantity(-quantity.0.abs()) } else { quantity };
+            let cost = if short { -cost.abs() } else { cost };
+            return BrokerPosition { symbol: position.symbol, quantity, cost, price, unread: None };
+        }
+        (None, _) => "qty is no number",
+        (_, None) => "cost_basis is no number",
+    };
+    let unread = Some(format!("position {}: {unread}", position.symbol));
+    BrokerPosition { symbol: position.symbol, price, unread, ..BrokerPosition::default() }
 }

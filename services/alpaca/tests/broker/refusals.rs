@@ -89,6 +89,22 @@ async fn an_account_that_takes_no_orders_says_why() {
 }
 
 #[tokio::test]
+async fn an_account_that_may_not_sell_short_buys_and_closes() {
+    let mut desk = Desk::open().await;
+    let patch = json!({
+        "vendor": "alpaca_trading", "method": "GET", "path": "/v2/account", "times": 99, "fault": "patch",
+        "merge": {"shorting_enabled": false},
+    });
+    desk.vendors.stand.faults.on_request(serde_json::from_value(patch).unwrap());
+    let why = "the account may not sell short at Alpaca";
+    assert_eq!(refused(&mut desk, order("short", Side::Sell, 1)).await, why);
+    assert_eq!(kinds(&desk.submit(&order("buys", Side::Buy, 1)).await.unwrap()), ["accepted"]);
+    let closing = OrderSpec { reducing: true, ..order("closes", Side::Sell, 1) };
+    desk.submit(&closing).await.unwrap();
+    assert_eq!(desk.requests("POST", "/v2/orders"), 2, "both are sent");
+}
+
+#[tokio::test]
 async fn what_is_null_is_as_what_is_not_said() {
     let mut desk = Desk::open().await;
     let told = |body| HttpFault::Answer { status: 200, headers: Default::default(), body };
@@ -197,4 +213,27 @@ async fn a_position_is_worth_what_alpaca_says_and_nothing_where_it_does_not() {
     let held = desk.broker.positions("paper").await.unwrap().unwrap();
     let prices: Vec<_> = held.into_iter().map(|position| position.price).collect();
     assert_eq!(prices, [Some(Price(160_250_000_000)), None, None, None]);
+}
+
+#[tokio::test]
+async fn a_position_that_cannot_be_read_is_named_and_the_others_count() {
+    let mut desk = Desk::open().await;
+    let told = |body| HttpFault::Answer { status: 200, headers: Default::default(), body };
+    let body = json!([
+        {"symbol": "NVDA", "qty": "many", "cost_basis": "9600", "side": "long", "current_price": "160.25"},
+        {"symbol": "THIN", "qty": "60", "cost_basis": null, "side": "long"},
+        {"symbol": "AAPL", "qty": "60", "cost_basis": "9600", "side": "short"},
+    ]);
+    desk.arm("GET", "/v2/positions", When::Before, told(body));
+    let held = desk.broker.positions("paper").await.unwrap().unwrap();
+    let unread: Vec<_> = held.iter().map(|position| position.unread.as_deref()).collect();
+    let expected =
+        [Some("position NVDA: qty is no number"), Some("position THIN: cost_basis is no number"), None];
+    assert_eq!(unread, expected);
+    assert_eq!((held[2].quantity, held[2].cost), (Quantity(-60 * E9), Amount(-9_600 * 1_000_000_000)));
+    // What has no symbol could be any of those that are held here.
+    let body = json!([{"symbol": null, "qty": "60", "cost_basis": "9600"}]);
+    desk.arm("GET", "/v2/positions", When::Before, told(body));
+    let error = desk.broker.positions("paper").await.unwrap_err().to_string();
+    assert!(error.contains("positions"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! What the tape says of each strategy: how it is registered, where that was asked for, and where its positions changed
-//! hands.
+//! What the tape says of each strategy: how it is registered, where that was asked for, and where it may have been told of
+//! another position than before.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct Entry {
     asked: Vec<(u64, Option<i64>)>,
     /// TRADING sequence since which it has been wanted.
     wanted_since: Option<u64>,
-    /// MARKET sequence of the last instant in which positions were handed over, by it or to it.
+    /// MARKET sequence of the last instant in which positions were handed over, by it or to it, or in which it left shadow mode.
     moved: Option<u64>,
 }
 
@@ -54,8 +54,8 @@ impl Registry {
         self.entry(strategy).wanted_since = Some(since);
     }
 
-    /// Notes that positions of a strategy were handed over in the instant of the MARKET sequence `market`.
-    pub fn hand_over(&mut self, strategy: &str, market: u64) {
+    /// Notes that in the instant of the MARKET sequence `market` positions of a strategy were handed over, or it left shadow mode.
+    pub fn told_otherwise(&mut self, strategy: &str, market: u64) {
         self.entry(strategy).moved = Some(market);
     }
 
@@ -73,8 +73,8 @@ impl Registry {
         self.strategies.get(strategy).and_then(|entry| entry.wanted_since).is_none_or(|since| since <= known)
     }
 
-    /// Whether its positions were handed over last in the instant of the MARKET sequence `market`.
-    pub fn moved_at(&self, strategy: &str, market: u64) -> bool {
+    /// Whether that was last in the instant of the MARKET sequence `market`.
+    pub fn told_otherwise_at(&self, strategy: &str, market: u64) -> bool {
         self.strategies.get(strategy).is_some_and(|entry| entry.moved == Some(market))
     }
 

@@ -7,7 +7,8 @@
 //!
 //! A registration that changed between an instant's marks and its signals may have come before or after the
 //! strategy decided: its signals of that instant are then allowed and not demanded. So it is with positions that were handed
-//! over there; what their old or new strategy then signalled is taken as it is.
+//! over there, and where a strategy left shadow mode; what their old or new strategy then signalled, or the one that left, is
+//! taken as it is.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -43,8 +44,6 @@ struct Expected {
 /// The strategy service, followed.
 pub(super) struct Strategies {
     clock: ClockMode,
-    accounts: Vec<String>,
-    calendar: &'static Calendar,
     machine: Machine,
     instants: Instants,
     /// Last MARKET sequence given to `instants`.
@@ -71,8 +70,6 @@ impl Strategies {
     pub fn new(clock: ClockMode, accounts: &[String], calendar: &'static Calendar) -> Self {
         Self {
             clock,
-            accounts: accounts.to_vec(),
-            calendar,
             machine: Machine::new(clock, accounts, calendar, domain::book::Book::default(), 0),
             instants: Instants::new(clock),
             read: 0,
@@ -154,12 +151,17 @@ impl Strategies {
                 self.allow(strategy);
                 self.expected.extend(free);
             }
+            // Out of shadow mode it goes by what it really holds; into it, by the same as before.
+            if self.clock == ClockMode::Tape && self.machine.is_shadow(strategy) {
+                self.allow(strategy);
+                self.registry.told_otherwise(strategy, self.due);
+            }
         }
         if self.clock == ClockMode::Tape {
             if let Some(Body::PositionTransferred(moved)) = &recorded.event.body {
                 for strategy in [&moved.from_strategy, &moved.to_strategy] {
                     self.allow(strategy);
-                    self.registry.hand_over(strategy, self.due);
+                    self.registry.told_otherwise(strategy, self.due);
                 }
             }
             return self.fold_now(recorded);
@@ -246,7 +248,7 @@ impl Strategies {
         // There may be two: an exit of a strategy that was stopped, and what it does once it is enabled again.
         let derived: Vec<_> =
             self.expected.extract_if(.., |expected| expected.event.id == event.id).collect();
-        let on_either = self.registry.moved_at(strategy, read_of(event, stream::MARKET));
+        let on_either = self.registry.told_otherwise_at(strategy, read_of(event, stream::MARKET));
         if let [first, ..] = derived.as_slice() {
             return if derived.iter().any(|expected| is_same(event, &expected.event)) {
                 Found::Proved
@@ -324,8 +326,7 @@ impl Strategies {
     /// The service as it starts with MARKET handled through `floor`, everything still to be warmed up.
     async fn begin_anew(&mut self, floor: u64, market: &mut Market) -> Result<(), LogError> {
         self.due = self.due.max(self.machine.market_sequence());
-        let book = self.machine.book().clone();
-        self.machine = Machine::new(self.clock, &self.accounts, self.calendar, book, floor);
+        self.machine = self.machine.anew(floor);
         self.instants = Instants::new(self.clock);
         self.read = floor;
         self.cold.clear();

@@ -13,5 +13,6 @@ mod recording;
 mod rehearsal;
 mod replaying;
 mod rerunning;
+mod shadow;
 mod statements;
 mod stretches;

@@ -73,6 +73,7 @@ impl Broker for Elsewhere {
             quantity: Quantity(SHARES * E9),
             cost: Amount(i128::from(SHARES * 160) * i128::from(E9)),
             price: world.price.map(|dollars| Price(dollars * E9)),
+            unread: None,
         };
         Ok(Some(if world.held && account == "paper" { vec![position] } else { Vec::new() }))
     }

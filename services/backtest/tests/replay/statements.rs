@@ -22,7 +22,8 @@ use crate::rerunning::{again, differing};
 const INSTANTS: usize = 120;
 const CENT_E9: i64 = 10_000_000;
 
-fn state(tape: &Tape, body: Body) {
+/// States something in the midst of a rehearsal.
+pub fn state(tape: &Tape, body: Body) {
     let event = Event {
         id: event_id(&format!("{body:?}"), "stated", 0),
         event_time: Some(to_timestamp(1_704_100_000_000_000_000)),

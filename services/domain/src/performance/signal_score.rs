@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::v1::{Intent, SignalLeg};
 use serde::Serialize;
 
 use crate::money::Price;
@@ -29,6 +30,18 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// What a leg wants. What an order by hand sells is taken for an exit.
+    #[must_use]
+    pub fn of(leg: &SignalLeg) -> Self {
+        match leg.intent() {
+            Intent::EnterLong | Intent::Buy => Self::Long,
+            Intent::EnterShort => Self::Short,
+            Intent::Target if leg.weight_e9 > 0 => Self::Long,
+            Intent::Target if leg.weight_e9 < 0 => Self::Short,
+            Intent::Target | Intent::Exit | Intent::Sell | Intent::Unspecified => Self::Flat,
+        }
+    }
+
     fn sign(self) -> f64 {
         match self {
             Self::Long => 1.0,
@@ -241,6 +254,20 @@ mod tests {
         assert!((found.mean_return.unwrap_or_default() - 0.10).abs() < 1e-12, "{found:?}");
         let open = score(&[entry]);
         assert!((open.open_return.unwrap_or_default() - 0.20).abs() < 1e-12, "{open:?}");
+    }
+
+    #[test]
+    fn a_target_is_the_side_of_its_weight() {
+        let leg = |intent: Intent, weight_e9| SignalLeg {
+            intent: intent.into(),
+            weight_e9,
+            ..SignalLeg::default()
+        };
+        let found = [-1, 0, 1].map(|weight_e9| Wanted::of(&leg(Intent::Target, weight_e9)));
+        assert_eq!(found, [Wanted::Short, Wanted::Flat, Wanted::Long]);
+        let found =
+            [Intent::EnterLong, Intent::EnterShort, Intent::Exit].map(|intent| Wanted::of(&leg(intent, 1)));
+        assert_eq!(found, [Wanted::Long, Wanted::Short, Wanted::Flat]);
     }
 
     #[test]

@@ -20,8 +20,6 @@ use crate::money::{Amount, E9, Quantity};
 
 /// Fewest closed trades of which a win rate says anything, and fewest answers of a broker.
 pub const RATE_MIN: usize = 5;
-/// Share of winners below which a strategy stops unless the limits say otherwise, in 1e-9.
-pub const WIN_RATE_E9: i64 = 350_000_000;
 /// Who ends the breaker of the day's loss.
 const ACTOR: &str = "execution";
 

@@ -44,8 +44,8 @@ impl Unit {
     #[must_use]
     pub fn expected(self) -> &'static str {
         match self {
-            Self::Shares => "shares of 0 or more, for example 100",
-            Self::Money => "an amount of 0 or more, for example 25000",
+            Self::Shares => "shares from 0 to 9223372036, for example 100",
+            Self::Money => "an amount from 0 to 9223372036, for example 25000",
             Self::Share => "a share or multiple of 0 or more, for example 0.2",
             Self::Correlation => "a correlation from -1 to 1, for example 0.8",
             Self::Count => "a whole number of 0 or more",
@@ -417,6 +417,13 @@ mod tests {
         ] {
             let error = state(&mut limits, name, value).unwrap_err();
             assert_eq!((error.field.as_str(), error.value.as_str()), (name, value));
+        }
+        // The tape counts in 1e-9: what is too large for that is no smaller number than is expected.
+        for name in ["max_order_quantity", "max_gross_exposure"] {
+            let error = state(&mut limits, name, "9223372037").unwrap_err();
+            assert!(error.expected.contains("from 0 to 9223372036"), "{error}");
+            state(&mut limits, name, "9223372036").unwrap();
+            state(&mut limits, name, "none").unwrap();
         }
         assert!(state(&mut limits, "max_everything", "1").unwrap_err().to_string().contains("max_leverage"));
         assert_eq!(limits, TradeLimits::default());

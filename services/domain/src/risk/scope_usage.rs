@@ -36,12 +36,6 @@ impl ScopeUsage {
         fields().find(|field| field.name == self.limit).map_or(Unit::Money, |field| field.unit)
     }
 
-    /// Whether it is an amount of money.
-    #[must_use]
-    pub fn is_money(&self) -> bool {
-        self.unit() == Unit::Money
-    }
-
     fn text(&self, value: Amount) -> String {
         match self.unit() {
             Unit::Count => (value.0 / i128::from(E9)).to_string(),

@@ -48,8 +48,8 @@ const AVERAGE: ParameterSpec = ParameterSpec {
 
 pub(super) const KIND: Kind = Kind {
     name: "sma_cross",
-    description: "long when the `fast` average of closes crosses above the `slow` one, out when it crosses \
-                  below",
+    description: "long when the `fast` average of closes, simple or exponential, crosses above the `slow` one, out \
+                  when it crosses below",
     parameters: &[FAST, SLOW, AVERAGE, ALLOW_SHORT],
     build,
 };

@@ -83,6 +83,7 @@ impl Shell {
             whole_at: runtime::clock::now(),
             session_end_ns: 0,
             stated: HashSet::new(),
+            to_look_at: String::new(),
             activities: HashMap::new(),
         };
         for account in &config.accounts {

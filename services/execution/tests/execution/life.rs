@@ -22,7 +22,8 @@ use runtime::{ClockMode, Health, HealthState, ServiceHealth};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, leg, limit, order, session,
+    E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, everything, leg, limit, order,
+    session,
 };
 
 /// What the broker outside does next, and what it knows.
@@ -197,7 +198,7 @@ async fn an_order_lives_at_a_broker_outside() {
         symbol: "OLD".into(),
         quantity: Quantity(7 * E9),
         cost: Amount(350 * i128::from(E9)),
-        price: None,
+        ..BrokerPosition::default()
     }];
     outside.0.lock().unwrap().silent = true;
     let (script, shutdown, task) = running(Some(outside.clone())).await;
@@ -280,7 +281,7 @@ async fn health_says_in_words_what_an_order_waits_for() {
 
 fn held(symbol: &str) -> BrokerPosition {
     let (quantity, cost) = (Quantity(7 * E9), Amount(350 * i128::from(E9)));
-    BrokerPosition { symbol: symbol.into(), quantity, cost, price: None }
+    BrokerPosition { symbol: symbol.into(), quantity, cost, ..BrokerPosition::default() }
 }
 
 async fn adopted(script: &Script, symbol: &str) {
@@ -313,6 +314,30 @@ async fn health_says_which_holding_has_no_price_until_it_has_one() {
     assert_eq!(mark.event_ns, second);
     shutdown.cancel();
     task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_cannot_be_read_is_stated_and_the_others_are_compared() {
+    let outside = Outside::default();
+    let unread = Some("position A: qty is no number".to_owned());
+    let broken = BrokerPosition { symbol: "A".into(), unread, ..BrokerPosition::default() };
+    outside.0.lock().unwrap().positions = vec![broken, held("B")];
+    let (script, shutdown, task, health) = watched(Some(outside), ClockMode::Tape).await;
+    adopted(&script, "B").await;
+    let words = "to be looked at: a difference with a broker of account paper: position A: qty is no number, so that it is \
+                 not compared";
+    until_health(&health, words, |said| said.state == HealthState::Ready && said.detail == words).await;
+    shutdown.cancel();
+    task.await.unwrap();
+    assert!(book(&script.tape).await.position("paper", contracts::MANUAL, "A").is_none());
+    let all = everything(&script.tape).await.into_iter();
+    let details: Vec<String> = all
+        .filter_map(|recorded| match recorded.event.body {
+            Some(Body::BrokerDiffered(event)) => Some(event.detail),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(details.first().unwrap(), "position A: qty is no number, so that it is not compared");
 }
 
 #[tokio::test(flavor = "multi_thread")]

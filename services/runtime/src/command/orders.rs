@@ -128,7 +128,7 @@ pub async fn place_order(
         }
     };
     // Asked for again, it stands whatever prices have done since.
-    if let Err(refused) = check_exits(tape, order).await
+    if let Err(refused) = check_beside_prices(tape, order).await
         && !is_asked(tape, caller, order).await?
     {
         return Err(refused);
@@ -347,6 +347,24 @@ fn check_prices(order: &NewOrder) -> Result<(), OrderError> {
         }
     }
     Ok(())
+}
+
+/// Refuses what makes no sense beside the prices that are known.
+async fn check_beside_prices(tape: &Tape, order: &NewOrder) -> Result<(), OrderError> {
+    check_trail(tape, order).await?;
+    check_exits(tape, order).await
+}
+
+/// Refuses a trailing stop to sell whose distance leaves it no price above 0: it could never trigger.
+async fn check_trail(tape: &Tape, order: &NewOrder) -> Result<(), OrderError> {
+    let Some(trail) = order.trail_price_e9.filter(|_| order.side == Side::Sell) else { return Ok(()) };
+    match last_price(tape, &order.symbol).await? {
+        Some(last) if trail >= last => {
+            let expected = format!("a distance below the last price of {}", decimal(last));
+            Err(OrderError::Invalid { field: "trail", value: decimal(trail), expected })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses exits that are not beyond the price at which the order opens, or beyond each other where nothing says

@@ -109,6 +109,32 @@ async fn exits_are_beyond_the_price_that_an_order_opens_at() {
 }
 
 #[tokio::test]
+async fn a_trailing_stop_to_sell_is_closer_than_the_price_is_to_nought() {
+    let tape = tape().await;
+    let (symbol, timeframe, origin) = ("SPY".to_owned(), "1h".to_owned(), Origin::Rehearsal.into());
+    put(&tape, "spy", Body::Bar(Bar { symbol, timeframe, close_e9: 100 * DOLLAR, origin, ..Bar::default() }))
+        .await;
+    let trailing = |side: Side, symbol: &str, distance: i64| NewOrder {
+        side,
+        symbol: symbol.into(),
+        ..order(OrderType::TrailingStop, None, None, Some(distance))
+    };
+    for distance in [100 * DOLLAR, 9_999 * DOLLAR] {
+        let error = refused(&tape, &trailing(Side::Sell, "SPY", distance)).await;
+        assert!(error.contains("expected a distance below the last price of 100"), "{error}");
+    }
+    // The stop of a buyer is above the price, and of a symbol without a price nothing is known.
+    for order in [
+        trailing(Side::Sell, "SPY", 100 * DOLLAR - 1),
+        trailing(Side::Buy, "SPY", 9_999 * DOLLAR),
+        trailing(Side::Sell, "OLD", 9_999 * DOLLAR),
+    ] {
+        let error = refused(&tape, &order).await;
+        assert!(error.contains("has no mark yet"), "{order:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_asked_for_stands_however_prices_have_moved_since() {
     let tape = tape().await;
     let mark = AccountMarked { account: "paper".into(), ..AccountMarked::default() };

@@ -1,9 +1,9 @@
-//! Starting and stopping strategies as the tape says.
+//! Starting and stopping strategies as the tape says, and what those in shadow mode signalled before this process began.
 
 use std::time::Duration;
 
-use contracts::stream;
-use event_log::{Delivery, Expect, Last, last_of};
+use contracts::{Subject, stream};
+use event_log::{Delivery, Expect, Last, LogError, Recorded, Tape, last_of};
 use runtime::{AsOf, HealthState, ReadError};
 
 use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
@@ -13,6 +13,22 @@ use crate::read_model::Wanted;
 use crate::signal::Outgoing;
 
 impl Shell {
+    /// Lets strategies that were in shadow mode already go on from what they have signalled there.
+    pub(super) async fn recall(&mut self) -> Result<(), Error> {
+        let tape = &self.context.tape;
+        let at = self.machine.book().sequence();
+        for strategy in self.machine.unknown_shadows() {
+            let enabled = Subject::of(&["control", "strategy", &strategy, "enabled"]);
+            let last = last_of(tape, stream::TRADING, enabled.as_str()).await?;
+            let Some(enabled) = last.event else { continue };
+            self.machine.recall(&enabled);
+            let signals = format!("{}.>", Subject::of(&["signal", &strategy]).as_str());
+            let recall = |signal: &Recorded| self.machine.recall(signal);
+            each(tape, stream::TRADING, &signals, enabled.sequence, at, recall).await?;
+        }
+        Ok(())
+    }
+
     /// Starts and stops strategies until what runs is what the tape asks for.
     pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
         let changes = self.machine.changes();
@@ -55,33 +71,12 @@ impl Shell {
         let actions = answered(self.read_model.actions(at)).await;
         bars.rows.into_iter().for_each(|bar| history.bar(bar));
         actions.rows.into_iter().for_each(|action| history.action(action));
-        self.fold_market("market.bar.>", bars.checkpoint, &mut history).await?;
-        self.fold_market("market.action.>", actions.checkpoint, &mut history).await?;
+        let tape = &self.context.tape;
+        for (filter, from) in [("market.bar.>", bars.checkpoint), ("market.action.>", actions.checkpoint)] {
+            let fold = |recorded: &Recorded| history.event(recorded);
+            each(tape, stream::MARKET, filter, from, at, fold).await?;
+        }
         Ok(history)
-    }
-
-    /// Folds what stands under `filter` after `from` and up to the last MARKET sequence handled.
-    async fn fold_market(&self, filter: &str, from: u64, history: &mut History) -> Result<(), Error> {
-        let at = self.machine.market_sequence();
-        let newest = self.context.tape.last(stream::MARKET, filter).await?;
-        // A reader comes to the newest message, or to the first one behind `at`; it would wait for more.
-        let until = newest.map_or(0, |newest| newest.sequence).min(at);
-        if from >= until {
-            return Ok(());
-        }
-        let mut reader = self.context.tape.read(stream::MARKET, &[filter.to_owned()], from + 1).await?;
-        let mut folded = from;
-        while folded < until {
-            for delivery in reader.batch(BATCH).await? {
-                folded = delivery.sequence();
-                if let Delivery::Event(recorded) = delivery
-                    && folded <= at
-                {
-                    history.event(&recorded);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Records a warm-up once: a restart at the same place finds it recorded.
@@ -97,6 +92,35 @@ impl Shell {
         runtime::append(tape, &self.context.shutdown, entry).await?;
         Ok(())
     }
+}
+
+/// Gives `take` what stands under `filter` of a stream after `from` and up to `at`.
+async fn each(
+    tape: &Tape,
+    stream: &str,
+    filter: &str,
+    from: u64,
+    at: u64,
+    mut take: impl FnMut(&Recorded) + Send,
+) -> Result<(), LogError> {
+    // A reader comes to the newest message, or to the first one behind `at`; it would wait for more.
+    let until = tape.last_sequence(stream, filter).await?.min(at);
+    if from >= until {
+        return Ok(());
+    }
+    let mut reader = tape.read(stream, &[filter.to_owned()], from + 1).await?;
+    let mut folded = from;
+    while folded < until {
+        for delivery in reader.batch(BATCH).await? {
+            folded = delivery.sequence();
+            if let Delivery::Event(recorded) = delivery
+                && folded <= at
+            {
+                take(&recorded);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The answer of a read model; when it has none in time, nothing, so that the tape has to do.

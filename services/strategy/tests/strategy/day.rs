@@ -1,15 +1,18 @@
 //! A script that touches everything the host does: warm-up, signals, fills, a split, an import, and
 //! strategies that come, change and go.
 
+use std::collections::BTreeMap;
+
 use contracts::stream;
 use contracts::v1::event::Body;
-use contracts::v1::{ActionKind, CorporateAction, Intent, Origin};
+use contracts::v1::{ActionKind, CorporateAction, Intent, Origin, StrategyMode};
 use event_log::{EventLog as _, MemoryLog};
 use runtime::ClockMode;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    E9, FIRST_NS, HOUR_NS, Script, Staleness, bar, config, context, disabled, enabled, everything, registered,
+    E9, FIRST_NS, HOUR_NS, SHADOW, Script, Staleness, bar, config, context, disabled, enabled, enabled_in,
+    everything, registered,
 };
 
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -34,6 +37,9 @@ pub async fn play(script: &mut Script) {
     script.control(registered("cross", "sma_cross", &[("fast", "2"), ("slow", "4")])).await;
     script.control(enabled("cross")).await;
     script.warmed("cross", 1).await;
+    script.control(registered(SHADOW, "sma_cross", &[("fast", "2"), ("slow", "4")])).await;
+    script.control(enabled_in(SHADOW, StrategyMode::Shadow)).await;
+    script.warmed(SHADOW, 1).await;
     for (index, at) in (0i64..).zip(closes()) {
         match index {
             4 => {
@@ -121,6 +127,24 @@ async fn signals_follow_their_bars() {
     }
     assert!(enters > 5 && exits > 3 && of_c > 0, "{enters} in, {exits} out, {of_c} of C");
     assert_eq!(tape.state(stream::PARKED).await.unwrap().messages, 0);
+}
+
+#[tokio::test]
+async fn in_shadow_mode_an_exit_follows_every_entry() {
+    let tape = undisturbed(ClockMode::Tape).await;
+    let mut by_symbol: BTreeMap<String, Vec<Intent>> = BTreeMap::new();
+    for recorded in everything(&tape, stream::TRADING).await {
+        let Some(Body::Signal(signal)) = recorded.event.body else { continue };
+        if signal.strategy == SHADOW {
+            by_symbol.entry(signal.legs[0].symbol.clone()).or_default().push(signal.legs[0].intent());
+        }
+    }
+    for (symbol, intents) in &by_symbol {
+        let turns = [Intent::EnterLong, Intent::Exit].into_iter().cycle();
+        assert!(intents.iter().copied().eq(turns.take(intents.len())), "{symbol}: {intents:?}");
+    }
+    let exits = by_symbol.values().flatten().filter(|intent| **intent == Intent::Exit).count();
+    assert!(exits > 2, "{by_symbol:?}");
 }
 
 #[tokio::test]

@@ -3,16 +3,18 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountMarked, Event, Fill, Instant as Frame, Intent, OrderSpec, OrderSubmitted, Origin, PositionsFate,
-    Side, StrategyDisabled,
+    Side, StrategyDisabled, StrategyMode,
 };
-use contracts::{event_id, to_timestamp};
+use contracts::{event_id, from_timestamp, to_timestamp};
 use domain::book::Book;
 use domain::calendar::Calendar;
+use domain::money::Price;
+use domain::performance::{Later, Scored, Wanted, score};
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, Instants};
 use strategy::{Change, History, Machine};
 
-use crate::support::{ACCOUNTS, FIRST_NS, HOUR_NS, bar, disabled, enabled, registered};
+use crate::support::{ACCOUNTS, E9, FIRST_NS, HOUR_NS, bar, disabled, enabled, enabled_in, registered};
 
 struct Given {
     machine: Machine,
@@ -103,19 +105,26 @@ fn a_strategy_runs_while_it_is_registered_and_enabled() {
     assert_eq!(given.machine.running().count(), 0);
 }
 
-/// Steps hourly bars of the given prices and answers what is signalled.
-fn intents(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Intent> {
+/// Steps hourly bars of the given prices and answers the signals.
+fn signals(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Event> {
     let mut made = Vec::new();
     for price in prices {
         *hours += 1;
         let (sequence, at) = (u64::try_from(*hours).unwrap(), FIRST_NS + *hours * HOUR_NS);
         let taken = instant(sequence, at, bar("A", at, *price, Origin::Live), false);
-        made.extend(given.machine.step(&taken).iter().map(|out| match &out.event.body {
-            Some(Body::Signal(signal)) => signal.legs[0].intent(),
-            other => panic!("{other:?} is no signal"),
-        }));
+        made.extend(given.machine.step(&taken).into_iter().map(|out| out.event));
     }
     made
+}
+
+/// The same, and what each signal is about.
+fn intents(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Intent> {
+    let made = signals(given, hours, prices);
+    let intent = |event: &Event| match &event.body {
+        Some(Body::Signal(signal)) => signal.legs[0].intent(),
+        other => panic!("{other:?} is no signal"),
+    };
+    made.iter().map(intent).collect()
 }
 
 /// An order of ten shares and its fill.
@@ -261,4 +270,93 @@ fn an_instant_that_the_clock_has_left_behind_warms_up_and_never_signals() {
     };
     // The fourth bar crosses: decided while its instant is the present one, not after the clock moved on.
     assert_eq!((signals(4), signals(5)), (1, 0));
+}
+
+/// A crossing strategy in shadow mode, which may hold something.
+fn in_shadow_mode(held: Option<Side>) -> Given {
+    let mut given = Given::new(ClockMode::Wall);
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[("fast", "1"), ("slow", "2")]));
+    given.fold(FIRST_NS, enabled_in("cross", StrategyMode::Shadow));
+    for body in held.into_iter().flat_map(traded) {
+        given.fold(FIRST_NS, body);
+    }
+    assert_eq!(given.start(), ["cross"]);
+    given
+}
+
+#[test]
+fn in_shadow_mode_a_strategy_goes_by_its_own_signals() {
+    let (mut given, mut hours) = (in_shadow_mode(None), 0);
+    let [enter, exit] = [Intent::EnterLong, Intent::Exit];
+    let made = intents(&mut given, &mut hours, &[100, 90, 80, 120, 60, 120, 130, 50]);
+    assert_eq!(made, [enter, exit, enter, exit]);
+
+    assert_eq!(intents(&mut given, &mut hours, &[120]), [enter]);
+    given.fold(FIRST_NS, enabled("cross"));
+    assert_eq!(intents(&mut given, &mut hours, &[60, 120]), [enter], "on paper it holds nothing");
+    given.fold(FIRST_NS, enabled_in("cross", StrategyMode::Shadow));
+    assert_eq!(intents(&mut given, &mut hours, &[60]), [], "what it signalled on paper is none of it");
+}
+
+#[test]
+fn what_it_holds_in_shadow_mode_counts_until_it_signals_the_symbol() {
+    let (mut given, mut hours) = (in_shadow_mode(Some(Side::Buy)), 0);
+    let made = intents(&mut given, &mut hours, &[80, 90, 120, 60, 120, 60]);
+    assert_eq!(made, [Intent::Exit, Intent::EnterLong, Intent::Exit]);
+}
+
+#[test]
+fn started_anew_it_goes_on_from_what_it_signalled_in_shadow_mode() {
+    let prices: [i64; 5] = [100, 90, 80, 120, 60];
+    let (mut given, mut hours) = (in_shadow_mode(None), 0);
+    let entry = signals(&mut given, &mut hours, &prices[..4]).remove(0);
+    let entry = Recorded { sequence: given.sequence + 1, subject: String::new(), event: entry };
+    given.machine.fold(&entry).unwrap();
+    // With the instant of the entry acknowledged, and without: then it is taken again.
+    for (handled, expected) in [(4, vec![Intent::Exit]), (3, vec![Intent::EnterLong, Intent::Exit])] {
+        let (accounts, book) = (ACCOUNTS.map(str::to_owned), given.machine.book().clone());
+        let sequence = u64::try_from(handled).unwrap();
+        let machine = Machine::new(ClockMode::Wall, &accounts, Calendar::xnys(), book, sequence);
+        let mut anew = Given { machine, sequence: entry.sequence };
+        assert_eq!(anew.machine.unknown_shadows(), ["cross"]);
+        let to_shadow = enabled_in("cross", StrategyMode::Shadow);
+        anew.machine.recall(&recorded(2, FIRST_NS, None, to_shadow));
+        anew.machine.recall(&entry);
+        assert!(anew.machine.unknown_shadows().is_empty());
+        let changes = anew.machine.changes();
+        let [Change::Start { strategy, wanted }] = changes.as_slice() else { panic!("{changes:?}") };
+        let mut history = History::new(wanted.clone());
+        for (hour, price) in (1i64..).zip(&prices[..handled]) {
+            let at = FIRST_NS + hour * HOUR_NS;
+            let sequence = u64::try_from(hour).unwrap();
+            history.event(&recorded(sequence, at, None, bar("A", at, *price, Origin::Live)));
+        }
+        anew.machine.start(strategy, history, FIRST_NS).unwrap();
+        let mut hours = i64::try_from(handled).unwrap();
+        assert_eq!(intents(&mut anew, &mut hours, &prices[handled..]), expected);
+    }
+}
+
+#[test]
+fn what_it_signals_in_shadow_mode_comes_to_trips() {
+    let prices: [i64; 9] = [100, 90, 80, 120, 60, 120, 130, 50, 55];
+    let (mut given, mut hours) = (in_shadow_mode(None), 0);
+    let later: Vec<Later> = prices
+        .iter()
+        .map(|price| Later { open: Price(price * E9), close: Price(price * E9), split: 1.0 })
+        .collect();
+    let scored = |event: &Event| {
+        let Some(Body::Signal(signal)) = &event.body else { panic!("{event:?} is no signal") };
+        let hour = (from_timestamp(&event.event_time.unwrap()).unwrap() - FIRST_NS) / HOUR_NS;
+        Scored {
+            symbol: signal.legs[0].symbol.clone(),
+            wanted: Wanted::of(&signal.legs[0]),
+            later: later[usize::try_from(hour).unwrap()..].to_vec(),
+            last: later.last().copied(),
+            split: 1.0,
+        }
+    };
+    let found: Vec<_> = signals(&mut given, &mut hours, &prices).iter().map(scored).collect();
+    let found = score(&found);
+    assert_eq!((found.entries, found.trips, found.open), (2, 2, 0), "{found:?}");
 }

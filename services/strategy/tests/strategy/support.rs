@@ -25,6 +25,9 @@ pub const HOUR_NS: i64 = 3_600_000_000_000;
 pub const FIRST_NS: i64 = 1_704_727_800_000_000_000;
 pub const ACCOUNTS: [&str; 2] = ["paper", "second"];
 
+/// A strategy whose orders nobody makes.
+pub const SHADOW: &str = "shade";
+
 /// How far behind the tape a read model is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Staleness {
@@ -130,7 +133,11 @@ pub fn registered(name: &str, kind: &str, parameters: &[(&str, &str)]) -> Body {
 }
 
 pub fn enabled(name: &str) -> Body {
-    let mode = StrategyMode::Paper.into();
+    enabled_in(name, StrategyMode::Paper)
+}
+
+pub fn enabled_in(name: &str, mode: StrategyMode) -> Body {
+    let mode = mode.into();
     Body::StrategyEnabled(StrategyEnabled { strategy: name.into(), mode, ..StrategyEnabled::default() })
 }
 
@@ -256,11 +263,12 @@ impl Script {
         }
     }
 
-    /// Approves the signals of the instant: ten shares in, everything out.
+    /// Approves the signals of the instant but for those in shadow mode: ten shares in, everything out.
     async fn approve(&mut self, event_ns: i64) {
         for recorded in everything(&self.tape, stream::TRADING).await {
             let Some(Body::Signal(signal)) = &recorded.event.body else { continue };
-            if from_timestamp(&recorded.event.event_time.unwrap()).unwrap() != event_ns {
+            let signalled_ns = from_timestamp(&recorded.event.event_time.unwrap()).unwrap();
+            if signalled_ns != event_ns || signal.strategy == SHADOW {
                 continue;
             }
             let side = if signal.legs[0].intent() == Intent::Exit { Side::Sell } else { Side::Buy };

@@ -16,10 +16,10 @@ pub struct Backfill {
     #[arg(long, default_value_t = Timeframe::H1, value_name = "TIMEFRAME", value_parser = timeframe)]
     pub timeframe: Timeframe,
     /// First date, in New York [default: two years ago, or as far back as the source reaches]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub from: Option<chrono::NaiveDate>,
     /// Last date [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
     /// Then run this strategy over what the tape holds of the symbols, and record the run, as `backtest` does
     #[arg(long, value_name = "NAME[:K=V,...]")]
@@ -82,6 +82,16 @@ mod tests {
         }
         let line = ["tapedeck", "ingest", "status", "--symbols", "AAPL,@pair"];
         assert!(Cli::try_parse_from(line).is_ok());
+    }
+
+    #[test]
+    fn of_a_text_that_is_no_date_it_is_said_that_one_was_expected() {
+        for option in ["--from", "--to"] {
+            let line =
+                ["tapedeck", "backfill", "--source", "yahoo", "--symbols", "AAPL", option, "2018-13-02"];
+            let refused = Cli::try_parse_from(line).unwrap_err().to_string();
+            assert!(refused.contains(option) && refused.contains("expected a date, YYYY-MM-DD"), "{refused}");
+        }
     }
 
     #[test]

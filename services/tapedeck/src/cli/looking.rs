@@ -17,7 +17,7 @@ pub struct Tail {
     #[arg(long, value_name = "TIME|AGO")]
     pub since: Option<String>,
     /// Print the whole chain that an event id belongs to, and end
-    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject"], value_parser = id)]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject", "limit"], value_parser = id)]
     pub chain: Option<String>,
     /// End at the head of the stream instead of following it
     #[arg(long)]
@@ -168,6 +168,9 @@ mod tests {
         let refused = Cli::try_parse_from(["tapedeck", "tail", "--chain", ""]).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ValueValidation, "{refused}");
         assert!(Cli::try_parse_from(["tapedeck", "tail", "--chain", "x"]).is_ok());
+        // A chain is shown whole.
+        let cut = Cli::try_parse_from(["tapedeck", "tail", "--chain", "x", "--limit", "2"]).unwrap_err();
+        assert_eq!(cut.kind(), ErrorKind::ArgumentConflict, "{cut}");
     }
 
     #[test]

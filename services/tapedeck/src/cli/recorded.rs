@@ -21,8 +21,8 @@ pub enum RecordedCommand {
     Show {
         /// Id of the run, or its beginning
         id: String,
-        /// Write its tear sheet to a page that opens offline
-        #[arg(long, value_name = "FILE.html")]
+        /// Write its tear sheet: a page that opens offline or, to a file named *.json, the data
+        #[arg(long, value_name = "FILE")]
         report: Option<std::path::PathBuf>,
     },
     /// Ask for the end of one

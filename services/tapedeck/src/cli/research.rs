@@ -23,7 +23,7 @@ pub struct RunOptions {
     /// recorded on it
     #[arg(long, conflicts_with = "bars")]
     pub offline: bool,
-    /// Files of corporate actions
+    /// Files of corporate actions of the bars of --bars; a tape has its own
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub actions: Vec<PathBuf>,
     /// First session, YYYY-MM-DD
@@ -45,9 +45,24 @@ pub struct RunOptions {
     /// Least commission per fill
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub commission_minimum: Option<String>,
+    /// Commission of an order, paid with its first fill
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub commission_per_order: Option<String>,
+    /// Fees on sales: us for those of the SEC and FINRA, or none
+    #[arg(long, value_name = "us|none")]
+    pub regulatory_fees: Option<String>,
     /// Slippage of market orders, in basis points
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub slippage_bps: Option<String>,
+    /// Slippage per share
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub slippage_per_share: Option<String>,
+    /// Slippage per share of a bar's volume that a fill takes, as a share of the price
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub slippage_volume: Option<String>,
+    /// Most of a bar's volume that fills, as a share; 0: volume does not matter
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub max_volume_share: Option<String>,
     /// Limit beside those of --limits, for example max_leverage=1.2, strategy:sma_cross.max_open_orders=3 or
     /// symbol:SPY.max_position_quantity=100 (see `tapedeck limits names`); may be given several times
     #[arg(long = "limit", value_name = "[SCOPE.]NAME=VALUE")]
@@ -106,11 +121,11 @@ pub struct Backtest {
     /// Write every event to a new tape, for all pages and commands [default name: made of the time]
     #[arg(long, value_name = "TAPE", num_args = 0..=1, default_missing_value = "")]
     pub record: Option<String>,
-    /// Close what is open at the last close, as trades
+    /// Close what is open at the end at the last close, as trades
     #[arg(long)]
     pub finalize: bool,
     /// Only the numbers: form and hash no events
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["record", "external"])]
     pub no_hash: bool,
     /// Write the closed trades, as CSV or, to a file named *.parquet, as Parquet
     #[arg(long, value_name = "FILE")]
@@ -192,4 +207,23 @@ pub struct WalkForward {
     /// Write the joined out-of-sample equity, as CSV or Parquet
     #[arg(long, value_name = "FILE")]
     pub equity: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_run_without_events_is_no_tape() {
+        let read = |more: &[&str]| {
+            let line = [&["tapedeck", "backtest", "--strategy", "sma_cross", "--no-hash"][..], more].concat();
+            Cli::try_parse_from(line).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(read(&[]), Ok(()));
+        assert_eq!(read(&["--record", "run"]), Err(ErrorKind::ArgumentConflict));
+        assert_eq!(read(&["--external", "python3 s.py"]), Err(ErrorKind::ArgumentConflict));
+    }
 }

@@ -97,6 +97,14 @@ pub struct BarFormat {
     pub adjusted: Option<String>,
 }
 
+impl BarFormat {
+    /// The first that is stated of what says how files are to be read, and nothing of the bars of a tape.
+    pub fn of_files(&self) -> Option<(&'static str, &str)> {
+        let stated = [("--timezone", self.timezone.as_deref()), ("--adjusted", self.adjusted.as_deref())];
+        stated.into_iter().find_map(|(option, value)| Some((option, value?)))
+    }
+}
+
 /// Market seconds per second, or as fast as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {

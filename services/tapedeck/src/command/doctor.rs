@@ -1,6 +1,7 @@
 //! `tapedeck doctor`: what is wrong, each with the command that mends it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use alpaca::Alpaca;
@@ -297,20 +298,25 @@ fn disk(home: &Home) -> Finding {
 
 fn ports(config: &Config, home: &Home) -> Vec<Finding> {
     let running = home.last().is_some_and(|dir| crate::addresses::Addresses::read(&dir).is_some());
+    let of_address = |address: &str| address.parse::<SocketAddr>().map_or(0, |address| address.port());
     let wanted = [
-        ("servers.nats_port", config.servers.nats_port),
-        ("servers.postgres_port", config.servers.postgres_port),
+        ("servers.nats_port", config.servers.nats_port, State::Bad),
+        ("servers.postgres_port", config.servers.postgres_port, State::Bad),
+        // A program that uses servers of one's own may hold these without a word here.
+        ("web.bind", of_address(&config.web.bind), State::Warning),
+        ("telemetry.metrics_bind", of_address(&config.telemetry.metrics_bind), State::Warning),
     ];
     let mut findings = Vec::new();
-    for (field, port) in wanted {
+    for (field, port, state) in wanted {
         // A tape that runs holds its own ports.
         if port == 0 || running {
             continue;
         }
         findings.push(match taken(port) {
-            None => good("port", format!("{field} = {port} is free")),
+            None => good("port", format!("port {port} of {field} is free")),
             Some(error) => {
-                found("port", State::Bad, format!("{field} = {port}: {error}"), "set it to 0 for a free one")
+                let detail = format!("port {port} of {field}: {error}");
+                found("port", state, detail, "set it to 0 for a free one")
             }
         });
     }
@@ -395,6 +401,21 @@ fn gaps(series: &queries::Series, dates: &[String], calendar: &Calendar) -> Find
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_port_that_is_stated_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path())).unwrap();
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        for field in ["[web]\nbind", "[telemetry]\nmetrics_bind"] {
+            let config: Config = toml::from_str(&format!("{field} = \"{address}\"\n")).unwrap();
+            let found = ports(&config, &home);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].state, State::Warning, "{found:?}");
+        }
+        assert!(ports(&Config::default(), &home).is_empty());
+    }
 
     #[test]
     fn the_doctor_sends_nobody_to_the_doctor() {

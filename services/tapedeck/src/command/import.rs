@@ -347,14 +347,7 @@ fn print_with(report: &ImportReport, error: Option<&str>, output: Output) -> Res
     if output.json {
         return output.document(&Document { report, error });
     }
-    output.line(&format!(
-        "read {}, appended {}, duplicates {}, revisions {}, rejected {}",
-        report.read,
-        report.appended,
-        report.duplicates,
-        report.revisions,
-        report.rejected.len()
-    ));
+    output.line(&counted(report));
     if report.compared + report.withheld > 0 {
         output.line(&format!(
             "compared with the authority's {}, differing {}, left out with nothing to compare {}",
@@ -362,8 +355,21 @@ fn print_with(report: &ImportReport, error: Option<&str>, output: Output) -> Res
         ));
     }
     print_findings(report.findings, output);
-    rejected::print(&report.rejected, "--json lists them all", output);
+    let listed = match report.rejected_unlisted {
+        0 => "--json lists them all".to_owned(),
+        _ => format!("--json lists the first {}", report.rejected.len()),
+    };
+    rejected::print(&report.rejected, &listed, output);
     Ok(())
+}
+
+/// What became of the rows, on one line.
+fn counted(report: &ImportReport) -> String {
+    let ImportReport { read, appended, duplicates, revisions, .. } = report;
+    let rejected = report.rejected_count();
+    format!(
+        "read {read}, appended {appended}, duplicates {duplicates}, revisions {revisions}, rejected {rejected}"
+    )
 }
 
 #[cfg(test)]
@@ -410,6 +416,19 @@ mod tests {
         assert_eq!(refused(&report), "1 rows rejected, nothing appended (--strict)");
         let report = ImportReport { appended: 2, ..report };
         assert!(refused(&report).ends_with(", and 2 rows appended (--strict)"), "{}", refused(&report));
+    }
+
+    #[test]
+    fn rows_that_are_not_listed_are_counted() {
+        let row = Rejected::new(2, "time", "t".to_owned(), "lies across".to_owned());
+        let report = ImportReport {
+            read: 12,
+            appended: 1,
+            rejected: vec![row],
+            rejected_unlisted: 10,
+            ..ImportReport::default()
+        };
+        assert_eq!(counted(&report), "read 12, appended 1, duplicates 0, revisions 0, rejected 11");
     }
 
     #[test]

@@ -47,6 +47,13 @@ pub async fn offline(global: &Global, options: &Indicator, output: Output) -> Re
     run(&Source::Files, options, output).await
 }
 
+/// Refuses what is said of files where none are named, before a tape is opened.
+pub fn check(options: &Indicator) -> Result<(), Failure> {
+    let Some((option, value)) = options.format.of_files() else { return Ok(()) };
+    let message = format!("{option} {value}: expected none without --bars");
+    Err(Failure::usage(message, "tapedeck indicator --help"))
+}
+
 /// Reads the bars of a symbol from the tape's read model.
 pub async fn on_tape(session: &Session, options: &Indicator, output: Output) -> Result<(), Failure> {
     run(&Source::tape(session).await?, options, output).await

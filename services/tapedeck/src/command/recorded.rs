@@ -6,6 +6,7 @@ use projections::queries::{self, BacktestFilter, BacktestRow, QueryError};
 use runtime::command::{BacktestError, cancel_backtest};
 use sqlx::PgPool;
 
+use super::backtest::outputs;
 use super::control::caller;
 use super::rows::check_limit;
 use crate::addresses::Addresses;
@@ -157,8 +158,7 @@ async fn show(
             Failure::not_found(format!("no report of {}, which is {}", row.run_id, row.status), "")
         })?;
         let read = Report::unpack(&bytes).map_err(|error| Failure::other(error.to_string()))?;
-        let html = read.sheet.to_html().map_err(|error| Failure::other(error.to_string()))?;
-        std::fs::write(path, html).map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+        outputs::written("--report", path, outputs::write_sheet(path, &read.sheet))?;
     }
     if output.json {
         return output.document(&row);

@@ -98,6 +98,21 @@ async fn choose(
             "tapedeck up --tape NAME --seed N",
         ));
     }
+    if let Some(speed) = options.speed
+        && !matches!(manifest.kind, TapeKind::Demo | TapeKind::Rehearsal)
+    {
+        let speed = match speed {
+            Speed::Times(times) => times.to_string(),
+            Speed::Max => "max".to_owned(),
+        };
+        let (name, kind) = (&dir.name, manifest.kind.name());
+        return Err(Failure::usage(
+            format!(
+                "--speed {speed}: tape {name} is of the kind {kind}, expected none: nothing is played there"
+            ),
+            "tapedeck up --help",
+        ));
+    }
     match options.speed {
         Some(Speed::Max) => manifest.speed = None,
         Some(Speed::Times(times)) => manifest.speed = Some(times),

@@ -28,7 +28,7 @@ pub struct StrategyConfig {
     /// Timeframe it reads; empty means all.
     #[serde(default)]
     pub timeframe: String,
-    /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`.
+    /// `fraction:SHARE_OF_EQUITY` or another sizing ([`domain::sizing::EXPECTED`]).
     #[serde(default = "default_sizing")]
     pub sizing: String,
     /// `complete`, `unwind`, `alert` or `none`: what follows when one of a signal's orders fails.

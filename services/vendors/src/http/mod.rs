@@ -289,11 +289,16 @@ impl Http {
             let least = retry_after.unwrap_or_default();
             return Err(Failed::Passing { what: format!("{status}: {words}"), least, limited: false });
         }
+        let kind = Refusal::of(status.as_u16());
+        let (kind, message) = match kind {
+            Refusal::Unknown if !is_object(&body) => (Refusal::Request, elsewhere(&words)),
+            kind => (kind, words),
+        };
         Err(Failed::Final(VendorError::Refused {
             vendor: self.vendor,
             status: status.as_u16(),
-            kind: Refusal::of(status.as_u16()),
-            message: words,
+            kind,
+            message,
         }))
     }
 
@@ -365,6 +370,16 @@ fn told(error: &reqwest::Error) -> String {
         Some(cause) => format!("the connection broke: {cause}"),
         None => "the connection broke".to_owned(),
     }
+}
+
+/// Whether an answer is an object of JSON, in which every vendor says what it does not know.
+fn is_object(body: &[u8]) -> bool {
+    matches!(serde_json::from_slice(body), Ok(serde_json::Value::Object(_)))
+}
+
+/// What it means that there is no such page, in words that are no vendor's.
+fn elsewhere(words: &str) -> String {
+    format!("there is no such page, and the answer is not the vendor's: is base_url right? It says: {words}")
 }
 
 /// The vendor's own words in an answer that is an error: JSON's `message`, `error` or `description`, else the text.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::retry::retry_after;
 use super::{Http, told, words};
-use crate::error::VendorError;
+use crate::error::{Refusal, VendorError};
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Http {
     pub async fn find(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Vec<u8>>, VendorError> {
         match self.get(path, query).await {
             Ok(body) => Ok(Some(body)),
-            Err(VendorError::Refused { status: 404, .. }) => Ok(None),
+            Err(VendorError::Refused { kind: Refusal::Unknown, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -84,7 +84,7 @@ impl YahooCompany {
 fn profile(symbol: &str, modules: &Modules) -> Option<Body> {
     let profile = modules.asset_profile.as_ref()?;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let officers = profile.officers.iter().flatten().filter(|officer| officer.name.is_some());
+    let officers = profile.officers.iter().flatten().flatten().filter(|officer| officer.name.is_some());
     let officers = officers.map(|officer| CompanyOfficer {
         name: text(&officer.name),
         title: text(&officer.title),
@@ -134,6 +134,7 @@ fn holders(symbol: &str, modules: &Modules) -> Option<Body> {
     let holders: Vec<InstitutionalHolder> = owners
         .into_iter()
         .flatten()
+        .flatten()
         .map(|owner| InstitutionalHolder {
             organization: owner.organization.clone().unwrap_or_default(),
             report_date: owner.report_date.date(),
@@ -157,7 +158,7 @@ fn holders(symbol: &str, modules: &Modules) -> Option<Body> {
 
 fn analysts(symbol: &str, modules: &Modules) -> Option<Body> {
     let rows = modules.trend.as_ref().and_then(|trend| trend.trend.as_ref());
-    let now = rows.into_iter().flatten().find(|row| row.period.as_deref() == Some("0m"));
+    let now = rows.into_iter().flatten().flatten().find(|row| row.period.as_deref() == Some("0m"));
     let now = now.cloned().unwrap_or_default();
     let said = modules.financial_data.clone().unwrap_or_default();
     if now.buy.0.is_none() && said.analysts.0.is_none() {

@@ -1,6 +1,6 @@
 //! The modules of Yahoo's summary of a company, as far as they are read.
 //!
-//! Anything may be missing; a number may be plain, wrapped, or an empty object.
+//! Anything may be missing, also a row of a list; a number may be plain, wrapped, or an empty object.
 
 use serde::Deserialize;
 
@@ -72,7 +72,7 @@ pub(super) struct Profile {
     #[serde(rename = "fullTimeEmployees")]
     pub(super) employees: Number,
     #[serde(rename = "companyOfficers")]
-    pub(super) officers: Option<Vec<Officer>>,
+    pub(super) officers: Option<Vec<Option<Officer>>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -122,7 +122,7 @@ pub(super) struct Said {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Trend {
-    pub(super) trend: Option<Vec<Advice>>,
+    pub(super) trend: Option<Vec<Option<Advice>>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -140,7 +140,7 @@ pub(super) struct Advice {
 #[serde(default)]
 pub(super) struct Owners {
     #[serde(rename = "ownershipList")]
-    pub(super) list: Option<Vec<Owner>>,
+    pub(super) list: Option<Vec<Option<Owner>>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -114,6 +114,35 @@ async fn wrapped_numbers_and_missing_modules_are_read_as_such() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_null_is_passed_over_and_the_others_count() {
+    let office = Office::new().await;
+    let yahoo = office.facts(Vendor::Yahoo);
+    office.vendors.stand.market(|market| {
+        let officers = json!({"companyOfficers": [null, {"name": "Ms. Ada Example", "title": "CEO"}]});
+        market.say_fact("AAPL", "assetProfile", officers);
+        let owners = json!({"ownershipList": [null, {"organization": "Example Trust", "position": 5}]});
+        market.say_fact("AAPL", "institutionOwnership", owners);
+        market.say_fact("AAPL", "recommendationTrend", json!({"trend": [null, {"period": "0m", "buy": 3}]}));
+    });
+    let facts = yahoo.facts("AAPL").await.unwrap();
+    let [
+        Body::CompanyProfile(profile),
+        _,
+        Body::InstitutionalHolders(holders),
+        Body::AnalystOpinions(analysts),
+        ..,
+    ] = facts.as_slice()
+    else {
+        panic!("{facts:?}");
+    };
+    let officers: Vec<&str> = profile.officers.iter().map(|officer| officer.name.as_str()).collect();
+    assert_eq!(officers, ["Ms. Ada Example"]);
+    let holders: Vec<&str> = holders.holders.iter().map(|holder| holder.organization.as_str()).collect();
+    assert_eq!(holders, ["Example Trust"]);
+    assert_eq!(analysts.buy, Some(3));
+}
+
+#[tokio::test]
 async fn a_crumb_is_asked_for_once_and_again_when_it_no_longer_counts() {
     let office = Office::new().await;
     let yahoo = office.facts(Vendor::Yahoo);

@@ -200,6 +200,21 @@ async fn a_later_page_that_is_not_found_is_not_a_symbol_that_is_not_known() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_not_found_elsewhere_is_not_a_symbol_that_is_not_known() {
+    for vendor in ALL {
+        for body in [json!(""), json!("<html>404 page not found</html>")] {
+            let desk = Desk::of(vendor).await;
+            desk.arm(bars_of(vendor), 1, answer(404, &[], body));
+            let error = desk.all(&week()).await.unwrap_err();
+            let VendorError::Refused { status: 404, kind: Refusal::Request, message, .. } = &error else {
+                panic!("{vendor:?}: {error}")
+            };
+            assert!(message.contains("is base_url right?"), "{vendor:?}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_of_yahoos_in_an_answer_that_says_success_is_of_its_kind() {
     for (code, kind) in [("Not Found", Refusal::Unknown), ("Bad Request", Refusal::Request)] {
         let desk = Desk::of(Vendor::Yahoo).await;

@@ -189,6 +189,9 @@ pub struct NewBacktest {
     /// Which version of a bar counts that the tape states more than once: `latest`, each bar in its newest version from
     /// the start, or `as-known`, what was known at the time; `latest` when absent.
     pub revisions: Option<String>,
+    /// Whether what is open at the end is closed at the last close, as trades; of a single run.
+    #[serde(default)]
+    pub finalize: bool,
     /// Seed of whatever is drawn at random; 1 when absent.
     pub seed: Option<u64>,
     /// Symbol to compare with, bought and held.
@@ -337,6 +340,7 @@ impl NewBacktest {
             allow_short: self.allow_short,
             calendar: self.calendar,
             revisions: revisions.into(),
+            finalize: self.finalize,
             seed: self.seed.unwrap_or(1),
             benchmark: self.benchmark,
             search: self.search.map(|search| search.wire(&only)).transpose()?,

@@ -43,7 +43,8 @@ pub struct NewStrategy {
     subjects: Option<Vec<String>>,
     /// Account it trades on.
     account: String,
-    /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; `fraction:0.1` when absent.
+    /// `fixed:SHARES`, `fraction:SHARE_OF_EQUITY`, `notional:AMOUNT`, `equal_weight`, `atr:SHARE`, `volatility:SHARE`,
+    /// `half_kelly` or `risk_parity:SHARE`, with options behind commas; `fraction:0.1` when absent.
     sizing: Option<String>,
     /// What becomes of the orders of a signal that states no policy of its own when one of them fails: `none`,
     /// `complete`, `unwind` or `alert`; `none` when absent.

@@ -136,6 +136,7 @@ pub async fn start(
         max_volume_share: stated(take("max_volume_share")),
         limit_sets: read_limits(&take("limits"))?,
         allow_short: take("allow_short") == "on",
+        finalize: take("finalize") == "on",
         calendar: take("calendar"),
         revisions: stated(take("revisions")),
         seed: seed.transpose()?,

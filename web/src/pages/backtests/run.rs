@@ -10,7 +10,7 @@ use axum::response::Response;
 use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
-use domain::research::{ranges, revisions_name};
+use domain::research::{at_end, ranges, revisions_name};
 use domain::risk::fields::stated;
 use projections::queries::BacktestRow;
 
@@ -197,6 +197,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Kind of account", request.account_kind().name().unwrap_or("as the limits say")),
         fact("Limits", limits(request)),
         fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
+        fact("Open at the end", at_end(request)),
         fact("Calendar", or(&request.calendar, "that of the tape")),
         fact("Benchmark", or(&request.benchmark, "none")),
         fact("Seed", request.seed.to_string()),

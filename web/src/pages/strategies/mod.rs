@@ -46,6 +46,8 @@ struct StrategiesPage<'a> {
     barred: String,
     accounts: &'a [String],
     subjects: String,
+    /// What a sizing may be.
+    sizing: &'static str,
     kinds: &'static [domain::strategy::Kind],
 }
 
@@ -61,9 +63,9 @@ pub async fn page(
     let table = TABLE.render(scope).await?;
     let barred = barred(&app, &headers);
     let subjects = runtime::DEFAULT_SUBJECTS.join(", ");
-    let kinds = kinds::all();
-    let html = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects, kinds }.render();
-    visit.respond(html)
+    let (sizing, kinds) = (domain::sizing::EXPECTED, kinds::all());
+    let page = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects, sizing, kinds };
+    visit.respond(page.render())
 }
 
 /// `GET /guides/{name}`: the guides to strategies as they stand in `docs`, for whoever has no checkout at hand.

@@ -3,8 +3,8 @@
 //!
 //! A dividend that the tape has paid by its corporate action is not paid again: the broker's is an entry of what the two
 //! differ by, which is nought where they agree and says that they are one. Where the broker pays first, what the tape pays at the
-//! ex-date behind it is taken back. Shares of a split are the corporate action's;
-//! until it comes they are not taken for found.
+//! ex-date behind it is taken back. Cash in lieu of a split's fractions is treated alike. Shares of a split are the corporate
+//! action's; until it comes they are not taken for found.
 //!
 //! Deliberately absent: what was booked before the account was traded through the broker, which is in the cash that it
 //! began with; what moves cash in any other way or cannot be read, which somebody has to look at.
@@ -44,10 +44,13 @@ pub(in crate::shell) struct Activities {
     splits: Vec<String>,
 }
 
-/// A dividend that the tape has paid, over all strategies.
+/// A dividend or cash in lieu that the tape has paid, over all strategies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Paid {
+    /// What it follows from: a corporate action, and of cash in lieu the bar with the price.
     action_id: String,
+    /// Whether it is cash in lieu.
+    in_lieu: bool,
     symbol: String,
     strategy: String,
     event_ns: i64,
@@ -56,7 +59,7 @@ struct Paid {
     settled: bool,
 }
 
-/// The dividends of an account on the tape.
+/// The dividends and the cash in lieu of an account on the tape.
 #[derive(Debug, Default)]
 struct Dividends {
     /// Those that the tape has paid, oldest first.
@@ -90,9 +93,10 @@ impl Shell {
             tallies.entry(account.to_owned()).or_default().differences += u32::from(found);
         }
         let splits = self.splits_to_come(account, &told).await?;
-        let is_dividend = |activity: &Activity| activity.kind == ActivityKind::Dividend;
+        let is_paid_here =
+            |activity: &Activity| matches!(activity.kind, ActivityKind::Dividend | ActivityKind::CashInLieu);
         let Dividends { mut paid, whole } =
-            if told.iter().any(is_dividend) { self.dividends(account).await? } else { Dividends::default() };
+            if told.iter().any(is_paid_here) { self.dividends(account).await? } else { Dividends::default() };
         for activity in &told {
             let found = if whole.contains(&event::activity_id(account, &activity.id)) && !activity.cancelled {
                 self.take_back(account, activity, &mut paid).await?
@@ -136,7 +140,8 @@ impl Shell {
         paid: &mut [Paid],
     ) -> Result<bool, Error> {
         let kind = match activity.kind {
-            ActivityKind::Dividend => EntryKind::Dividend,
+            // The fraction is gone with what the tape paid for it: what is more or less counts like a dividend.
+            ActivityKind::Dividend | ActivityKind::CashInLieu => EntryKind::Dividend,
             ActivityKind::Interest => EntryKind::Interest,
             ActivityKind::Fee => EntryKind::Fee,
             ActivityKind::Transfer => EntryKind::Deposit,
@@ -299,10 +304,13 @@ impl Shell {
         Ok(since_ns)
     }
 
-    /// The dividends of the account on the tape.
+    /// The dividends and the cash in lieu of the account on the tape.
     async fn dividends(&self, account: &str) -> Result<Dividends, Error> {
         let (mut all, mut whole) = (BTreeMap::<String, Paid>::new(), BTreeSet::new());
-        for recorded in self.events_of(account, "dividend").await? {
+        // What settles cash in lieu is a dividend behind it.
+        let mut entries = self.events_of(account, "cash_in_lieu").await?;
+        entries.extend(self.events_of(account, "dividend").await?);
+        for recorded in entries {
             let event_ns = event_ns(&recorded);
             let Some(Body::AccountEntry(entry)) = recorded.event.body else { continue };
             if entry.action_id.is_empty() {
@@ -310,8 +318,10 @@ impl Shell {
                 continue;
             }
             let amount = Amount::from_wire(entry.amount.as_ref());
+            let in_lieu = entry.kind() == EntryKind::CashInLieu;
             let paid = all.entry(entry.action_id.clone()).or_insert_with(|| Paid {
                 action_id: entry.action_id,
+                in_lieu,
                 symbol: entry.symbol,
                 strategy: entry.strategy,
                 event_ns,
@@ -358,12 +368,17 @@ fn event_ns(recorded: &Recorded) -> i64 {
     recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default()
 }
 
+/// Whether both are of one symbol, and both dividends or both cash in lieu.
+fn is_alike(paid: &Paid, activity: &Activity) -> bool {
+    paid.symbol == activity.symbol && paid.in_lieu == (activity.kind == ActivityKind::CashInLieu)
+}
+
 /// The place of the dividend that a broker's payment is of: of those that wait for one the last that came to as much, or
 /// else the last one.
 fn paid_here(paid: &[Paid], activity: &Activity) -> Option<usize> {
     let waits = |one: &Paid| {
         let after_ns = activity.at_ns.saturating_sub(one.event_ns);
-        !one.settled && one.symbol == activity.symbol && (-DAY_NS..=PAID_WITHIN_NS).contains(&after_ns)
+        !one.settled && is_alike(one, activity) && (-DAY_NS..=PAID_WITHIN_NS).contains(&after_ns)
     };
     // A broker pays whole cents.
     let is_as_much = |one: &Paid| (one.amount.0 - activity.amount.0).abs() < CENT.0;
@@ -374,7 +389,7 @@ fn paid_here(paid: &[Paid], activity: &Activity) -> Option<usize> {
 /// Whether what the tape has paid is the dividend that a broker paid at or before its ex-date.
 fn comes_behind(paid: &Paid, activity: &Activity) -> bool {
     let after_ns = activity.at_ns.saturating_sub(paid.event_ns);
-    !paid.settled && paid.symbol == activity.symbol && (-PAID_BEFORE_NS..=DAY_NS).contains(&after_ns)
+    !paid.settled && is_alike(paid, activity) && (-PAID_BEFORE_NS..=DAY_NS).contains(&after_ns)
 }
 
 #[cfg(test)]
@@ -384,6 +399,7 @@ mod tests {
     fn paid(action_id: &str, day: i64, cents: i128, settled: bool) -> Paid {
         Paid {
             action_id: action_id.to_owned(),
+            in_lieu: false,
             symbol: "A".to_owned(),
             strategy: "s".to_owned(),
             event_ns: day * DAY_NS,
@@ -422,6 +438,10 @@ mod tests {
         check(of("B", 120, 2_600), None);
         check(of("A", 210, 2_600), None);
         check(of("A", 95, 500), None);
+        // Cash in lieu is no dividend, whatever it comes to.
+        check(Activity { kind: ActivityKind::CashInLieu, ..of("A", 120, 2_600) }, None);
+        let in_lieu = [Paid { in_lieu: true, ..paid("bar", 100, 2_600, false) }];
+        assert_eq!(paid_here(&in_lieu, &of("A", 120, 2_600)), None);
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Shell {
             differed.on_tape,
             differed.detail
         );
+        let which = match self.stated.len() {
+            1 => "a difference with a broker".to_owned(),
+            number => format!("{number} differences with brokers since the start, the last one"),
+        };
+        self.to_look_at =
+            format!("to be looked at: {which} of account {}: {}", differed.account, differed.detail);
         let (account, order_id) = (differed.account.clone(), differed.order_id.clone());
         self.note_of(&account, Body::BrokerDiffered(differed), &format!("alert/{order_id}")).await?;
         Ok(true)

@@ -30,6 +30,10 @@ impl Shell {
             }
         };
         self.catch_up().await?;
+        for unread in held.iter().flatten().filter_map(|position| position.unread.as_ref()) {
+            let found = self.cannot_compare(account, unread).await?;
+            tallies.entry(account.to_owned()).or_default().differences += u32::from(found);
+        }
         let symbols = held.as_ref().map(|held| self.symbols(account, held)).unwrap_or_default();
         let mut open = Vec::new();
         if let Some(held) = held.as_ref().filter(|_| !is_unfinished(tallies, account)) {
@@ -45,6 +49,21 @@ impl Shell {
         // A split is there before the open, and here from the open on.
         open.retain(|symbol| !self.awaits_split(account, symbol));
         self.find_positions(account, &open, &held, tallies).await
+    }
+
+    /// States that the broker holds something that cannot be read; answers whether it is new. Everything else is compared all
+    /// the same.
+    async fn cannot_compare(&mut self, account: &str, what: &str) -> Result<bool, Error> {
+        let differed = BrokerDiffered {
+            account: account.to_owned(),
+            kind: DifferenceKind::Position.into(),
+            at_broker: "unreadable".to_owned(),
+            on_tape: "not compared".to_owned(),
+            resolution: DifferenceResolution::Alert.into(),
+            detail: format!("{what}, so that it is not compared"),
+            ..BrokerDiffered::default()
+        };
+        self.alert(differed).await
     }
 
     /// Symbols that the account holds, here or at the broker.
@@ -101,6 +120,9 @@ impl Shell {
             return None;
         }
         let at_broker = held.iter().find(|position| position.symbol == symbol);
+        if at_broker.is_some_and(|position| position.unread.is_some()) {
+            return None;
+        }
         let there = at_broker.map_or(Quantity::ZERO, |position| position.quantity);
         let here = book.net_quantity(account, symbol);
         let more = there.checked_sub(here).filter(|more| *more != Quantity::ZERO)?;

@@ -239,6 +239,24 @@ async fn a_dividend_that_the_broker_has_paid_before_the_tape_is_not_paid_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cash_in_lieu_that_the_tape_has_paid_is_not_paid_again() {
+    let mut stage = Stage::holding().await;
+    let before = stage.cash().await;
+    // Of ten shares two are left, and half of one, which is worth 100.
+    stage.takes_effect(action("A", ActionKind::Split, E9 / 4, EX_DATE), 200).await;
+    assert_eq!(stage.cash().await, Amount(before.0 + cents(10_000).0));
+    stage.outside.0.lock().unwrap().others[0] = 2;
+    stage.books(activity("cil", ActivityKind::CashInLieu, "A", 9_950, LATER_NS + 3 * DAY_NS));
+    stage.restart().await;
+    assert_eq!(stage.booked().await, [("dividend".to_owned(), -50)]);
+    assert_eq!(stage.cash().await, Amount(before.0 + cents(9_950).0));
+    let sides: Vec<_> = stage.differed().await.into_iter().map(|one| (one.at_broker, one.on_tape)).collect();
+    assert_eq!(sides, [("99.5".to_owned(), "100".to_owned())]);
+    stage.finds_nothing_more().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_split_come_with_the_tapes_own_action_alone() {
     let mut stage = Stage::holding().await;
     stage.books(activity("split", ActivityKind::Split, "A", 0, LATER_NS));

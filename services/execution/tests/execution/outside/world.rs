@@ -274,7 +274,7 @@ impl Broker for Outside {
             let shares = world.position(symbol);
             let (quantity, cost) = (Quantity(shares * E9), Amount(i128::from(shares * 50 * E9)));
             let price = world.price.map(|price| Price(price * E9));
-            BrokerPosition { symbol: SYMBOLS[symbol].to_owned(), quantity, cost, price }
+            BrokerPosition { symbol: SYMBOLS[symbol].to_owned(), quantity, cost, price, unread: None }
         });
         Ok(Some(all.filter(|position| position.quantity != Quantity::ZERO).collect()))
     }

@@ -174,6 +174,24 @@ fn known_symbols(data: &MarketData) -> String {
     known.into_iter().collect::<Vec<_>>().join(", ")
 }
 
+/// Refuses what says something of files where none are named: it would be passed over.
+pub fn check_of_files(options: &RunOptions) -> Result<(), Failure> {
+    if !options.bars.is_empty() {
+        return Ok(());
+    }
+    let actions = options.actions.first().map(|file| ("--actions", file.display().to_string()));
+    let symbol = options.format.symbol.clone().map(|symbol| ("--symbol", symbol));
+    let format = options.format.of_files().map(|(option, value)| (option, value.to_owned()));
+    let Some((option, value)) = actions.or(symbol).or(format) else { return Ok(()) };
+    let instead = match option {
+        "--actions" => "a tape has its own",
+        "--symbol" => "what is traded of a tape is stated with --symbols",
+        _ => "the bars of a tape leave nothing open",
+    };
+    let message = format!("{option} {value}: expected none without --bars; {instead}");
+    Err(Failure::usage(message, HELP))
+}
+
 /// Loads the files that the options name.
 pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     let hours = hours(options.calendar.as_deref().filter(|name| !name.is_empty()), HELP)?;
@@ -322,7 +340,29 @@ fn timeframe(market: &mut MarketData, options: &RunOptions) -> Result<Timeframe,
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn what_is_said_of_files_is_refused_where_there_are_none() {
+        let checked = |more: &[&str]| {
+            let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
+            let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
+                panic!("{line:?} is another command")
+            };
+            check_of_files(&options.run).map_err(|failure| failure.message)
+        };
+        for (option, value) in
+            [("--actions", "actions.csv"), ("--symbol", "SPY"), ("--timezone", "UTC"), ("--adjusted", "none")]
+        {
+            let refused = checked(&[option, value]).unwrap_err();
+            assert!(refused.starts_with(&format!("{option} {value}: expected none without --bars; ")));
+            assert_eq!(checked(&["--bars", "bars.csv", option, value]), Ok(()), "{option}");
+        }
+        assert_eq!(checked(&["--symbols", "SPY", "--timeframe", "1h"]), Ok(()));
+    }
 
     #[test]
     fn the_timeframe_is_the_only_one_or_those_that_there_are_are_named() {

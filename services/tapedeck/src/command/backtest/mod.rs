@@ -53,6 +53,7 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
     let files = files.map(|(option, file)| (option, file.as_deref()));
     outputs::apart(files, outputs::read(&options.run), HELP)?;
     outputs::check(files, HELP)?;
+    data::check_of_files(&options.run)?;
     if !options.run.bars.is_empty() {
         return Box::pin(over_files(global, options, &gate, output)).await;
     }
@@ -71,10 +72,31 @@ pub async fn check(global: &Global, options: &Backtest) -> Result<(), Failure> {
     request(global, &options.run, &options.parameters, &named, "1d").map(drop)
 }
 
+/// The request that the options make of bars of `timeframe`.
+fn asked(
+    global: &Global,
+    options: &Backtest,
+    named: &Named,
+    timeframe: &str,
+) -> Result<BacktestRequest, Failure> {
+    let request = request(global, &options.run, &options.parameters, named, timeframe)?;
+    Ok(BacktestRequest { finalize: options.finalize, ..request })
+}
+
+/// What is to be said of a run without limits of its account.
+fn without_limits(request: &BacktestRequest) -> Option<String> {
+    let checked = match (&request.limits, request.limit_sets.is_empty()) {
+        (Some(_), _) => return None,
+        (None, true) => "buying power is",
+        (None, false) => "buying power and the limits of --limit are",
+    };
+    Some(format!("no limits file: {checked} all that is checked"))
+}
+
 /// A run over files.
 async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
-    let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
+    let asked = |timeframe: &str| asked(global, options, &named, timeframe);
     // What is wrong with the options is said before anything is read.
     asked(options.run.format.timeframe.as_deref().unwrap_or("1d"))?;
     let from = data::load(&options.run).await?;
@@ -116,7 +138,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
         Some(timeframe) => timeframe,
         None => data::only_kept_timeframe(global, &options.run.symbols)?.name().to_owned(),
     };
-    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
+    let request = asked(global, options, &named, &timeframe)?;
     let mut market = data::kept(global, &options.run, &request).await?;
     let request = files::stated(request, &market);
     let mut warnings = std::mem::take(&mut market.notes);
@@ -137,7 +159,7 @@ async fn on_tape(
     output: Output,
 ) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
-    let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
+    let asked = |timeframe: &str| asked(global, options, &named, timeframe);
     let request = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
         Some(timeframe) => asked(&timeframe)?,
         None => {
@@ -199,15 +221,8 @@ async fn perform_beside(
     output: Output,
 ) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording, dashboard, mut signals, .. } = plan;
-    let mut config = backtest::configured(&request, &market);
-    config.finalize = options.finalize;
-    match (&request.limits, request.limit_sets.is_empty()) {
-        (Some(_), _) => {}
-        (None, true) => warnings.push("no limits file: buying power is all that is checked".to_owned()),
-        (None, false) => warnings.push(
-            "no limits file: buying power and the limits of --limit are all that is checked".to_owned(),
-        ),
-    }
+    let config = backtest::configured(&request, &market);
+    warnings.extend(without_limits(&request));
     warnings.extend(named.notes(&request));
     let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
     let native_hash;
@@ -360,14 +375,7 @@ fn write(options: &Backtest, outcome: &Outcome, sheet: &TearSheet) -> Result<(),
         outputs::written("--equity", path, tables::write_equity(path, &outcome.equity))?;
     }
     if let Some(path) = &options.report {
-        let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let text = if json {
-            sheet.to_json().map_err(|error| error.to_string())
-        } else {
-            sheet.to_html().map_err(|error| error.to_string())
-        };
-        let result = text.and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
-        outputs::written("--report", path, result)?;
+        outputs::written("--report", path, outputs::write_sheet(path, sheet))?;
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use analytics::TearSheet;
+
 use crate::cli::RunOptions;
 use crate::exit::Failure;
 
@@ -79,6 +81,17 @@ fn place(path: &Path) -> Option<PathBuf> {
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Some(parent.canonicalize().ok()?.join(path.file_name()?))
+}
+
+/// Writes a tear sheet: its data where the name ends in `.json`, else the page.
+pub fn write_sheet(path: &Path, sheet: &TearSheet) -> Result<(), String> {
+    let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let text = if json {
+        sheet.to_json().map_err(|error| error.to_string())
+    } else {
+        sheet.to_html().map_err(|error| error.to_string())
+    };
+    text.and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()))
 }
 
 /// What became of writing one of the files.

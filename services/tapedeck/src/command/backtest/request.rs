@@ -69,7 +69,8 @@ pub fn request(
         state(&mut strategies, &name, &value)?;
     }
     let file = options.limits.as_deref().map(of_file).transpose()?;
-    let limit_sets = limit_sets(options, file.as_ref(), &strategies)?;
+    let account = named.account().map_or_else(String::new, |known| known.strategy.account.clone());
+    let limit_sets = limit_sets(options, file.as_ref(), &strategies, &account)?;
     let request = BacktestRequest {
         kind: BacktestKind::Single.into(),
         strategies,
@@ -83,7 +84,7 @@ pub fn request(
         limits: limits(options, file.as_ref(), named)?,
         limit_sets,
         account_kind: account_kind(global, &texts, file.as_ref(), named)?.into(),
-        account: named.account().map_or_else(String::new, |known| known.strategy.account.clone()),
+        account,
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
         revisions: revisions(options)?.into(),
@@ -274,8 +275,12 @@ fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Resu
         commission_rate: options.commission_rate.as_deref(),
         commission_per_share: options.commission_per_share.as_deref(),
         commission_minimum: options.commission_minimum.as_deref(),
+        commission_per_order: options.commission_per_order.as_deref(),
+        regulatory_fees: options.regulatory_fees.as_deref(),
         slippage_bps: options.slippage_bps.as_deref(),
-        ..StatedCosts::default()
+        slippage_per_share: options.slippage_per_share.as_deref(),
+        slippage_volume: options.slippage_volume.as_deref(),
+        max_volume_share: options.max_volume_share.as_deref(),
     };
     domain::research::costs(&stated, known).map_err(|Invalid { field, value, expected }| {
         usage(format!("--{} {value:?}: expected {expected}", field.replace('_', "-")))
@@ -367,11 +372,12 @@ fn limits(
 }
 
 /// Limits by scope: those of the configuration file, then those of the options. A file may hold limits of strategies that
-/// do not run; an option that names one is a mistake.
+/// do not run; an option that names one is a mistake. `account` is that of the run, empty where it has no name of its own.
 fn limit_sets(
     options: &RunOptions,
     file: Option<&LimitsFile>,
     strategies: &[BacktestStrategy],
+    account: &str,
 ) -> Result<Vec<LimitsSet>, Failure> {
     let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
     if let Some(file) = file {
@@ -379,7 +385,8 @@ fn limit_sets(
             let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
             let scope = stated.scope();
             // A run has one account, whatever the file calls its own.
-            let account = if scope.account.is_empty() { "" } else { backtest::ACCOUNT };
+            let own = if account.is_empty() { backtest::ACCOUNT } else { account };
+            let account = if scope.account.is_empty() { "" } else { own };
             sets.push((Scope { account: account.to_owned(), ..scope }, limits));
         }
     }
@@ -431,7 +438,52 @@ pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn options(more: &[&str]) -> RunOptions {
+        let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
+        let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
+            panic!("{line:?} is another command")
+        };
+        options.run
+    }
+
+    #[test]
+    fn every_cost_has_an_option() {
+        let stated = [
+            "--commission-rate=0.001",
+            "--commission-per-share=0.005",
+            "--commission-minimum=1",
+            "--commission-per-order=2",
+            "--regulatory-fees=us",
+            "--slippage-bps=1",
+            "--slippage-per-share=0.01",
+            "--slippage-volume=0.07",
+            "--max-volume-share=0.25",
+        ];
+        let costs = |more: &[&str]| costs(&options(more), None, &Named::default());
+        let named = backtest::terms::costs(&costs(&stated).unwrap()).map(|(_, value)| value);
+        assert_eq!(named, ["0.001", "0.005", "1", "2", "us", "0.0001", "0.01", "0.07", "0.25"]);
+        let refused = costs(&["--max-volume-share=2"]).unwrap_err().message;
+        assert_eq!(refused, "--max-volume-share \"2\": expected 0 to 1, a share of the volume");
+    }
+
+    #[test]
+    fn limits_of_a_files_account_are_those_of_the_account_of_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("limits.toml");
+        let text = "[account.own]\n[[limits]]\naccount = \"own\"\nmax_open_orders = 3\n";
+        std::fs::write(&path, text).unwrap();
+        let file = of_file(&path).unwrap();
+        for (account, expected) in [("", backtest::ACCOUNT), ("other", "other")] {
+            let sets = limit_sets(&options(&[]), Some(&file), &[], account).unwrap();
+            let scope = sets.first().and_then(|set| set.scope.clone()).unwrap_or_default();
+            assert_eq!(scope.account, expected);
+        }
+    }
 
     #[test]
     fn limits_are_those_of_a_file() {

@@ -22,7 +22,7 @@ use super::ranges::{ranges, sampler};
 use super::request::request;
 use super::{
     HELP, TELL_EVERY, UNRECORDED, VERSION, data, files, outputs, print_monte_carlo, print_revisions,
-    print_statistics, print_warnings, shown,
+    print_statistics, print_warnings, shown, without_limits,
 };
 use crate::cli::{Global, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
@@ -264,6 +264,7 @@ async fn search(
         let message = format!("--metric {:?}: expected one of {}", search.metric, known.join(", "));
         return Err(Failure::usage(message, HELP));
     }
+    data::check_of_files(run)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = global.threads.map_or(cores, |threads| usize::from(threads.get()));
     if !run.bars.is_empty() {
@@ -272,7 +273,7 @@ async fn search(
         let request = asked(global, run, search, folds, &named, from.timeframe)?;
         data::check_named(&request, &from.market)?;
         let mut warnings = from.warnings;
-        warnings.extend(named.notes(&request));
+        warnings.extend(notes(&named, &request));
         let record = files::Record::of(global).await?;
         warnings.extend(record.lost);
         warnings.iter().for_each(|warning| output.note(warning));
@@ -287,13 +288,17 @@ async fn search(
         };
         return Ok(Found { warnings, ..found });
     }
-    let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
+    let timeframe = run.format.timeframe.as_deref().map(str::parse::<Timeframe>).transpose();
+    let timeframe = timeframe.map_err(|error| Failure::usage(format!("--timeframe: {error}"), HELP))?;
     if run.offline {
-        let timeframe = timeframe.map_or_else(|| data::only_kept_timeframe(global, &run.symbols), Ok)?;
         let named = inside(global, run, None).await?;
+        let timeframe = match timeframe.or_else(|| named.timeframe()?.parse().ok()) {
+            Some(timeframe) => timeframe,
+            None => data::only_kept_timeframe(global, &run.symbols)?,
+        };
         let request = asked(global, run, search, folds, &named, timeframe)?;
         let market = data::kept(global, run, &request).await?;
-        let warnings: Vec<String> = named.notes(&request).into_iter().collect();
+        let warnings = notes(&named, &request);
         warnings.iter().for_each(|warning| output.note(warning));
         let found = perform(request, market, None, threads, output).await?;
         return Ok(Found { warnings, ..found });
@@ -309,7 +314,7 @@ async fn search(
                 of(data::only_timeframe(&session, &run.symbols).await?)?
             }
         };
-        let warnings: Vec<String> = named.notes(&request).into_iter().collect();
+        let warnings = notes(&named, &request);
         warnings.iter().for_each(|warning| output.note(warning));
         let found = on_tape(&session, run, request, threads, output).await?;
         Ok::<_, Failure>(Found { warnings, ..found })
@@ -317,6 +322,11 @@ async fn search(
     let found = found.await;
     session.close().await;
     found
+}
+
+/// What the user should know of the terms of a search.
+fn notes(named: &Named, request: &BacktestRequest) -> Vec<String> {
+    without_limits(request).into_iter().chain(named.notes(request)).collect()
 }
 
 /// The strategies of a search, which runs them many times in this process.

@@ -100,6 +100,10 @@ pub(super) fn name_of(manifest: &Manifest, config: &Config) -> Result<String, Fa
     plan.speed = None;
     hasher.write(text(&|| serde_json::to_string(&plan))?.as_bytes());
     hasher.write(text(&|| serde_json::to_string(&(&config.account, &config.strategy)))?.as_bytes());
+    // Without any, a tape keeps the name that it has had.
+    if !config.limits.is_empty() {
+        hasher.write(text(&|| serde_json::to_string(&config.limits))?.as_bytes());
+    }
     for file in manifest.bars.iter().chain(&manifest.actions) {
         hasher.write(stamp(file)?.as_bytes());
     }
@@ -131,5 +135,22 @@ impl std::hash::Hasher for Fnv {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_limits_by_scope_are_another_rehearsal() {
+        let named = |limits: &str| {
+            let config: Config = toml::from_str(limits).unwrap();
+            name_of(&manifest(TapeKind::Rehearsal, 1), &config).unwrap()
+        };
+        let of = |most: u32| format!("[[limits]]\nsymbol = \"SPY\"\nmax_order_quantity = {most}\n");
+        assert_ne!(named(""), named(&of(10)));
+        assert_ne!(named(&of(10)), named(&of(20)));
+        assert_eq!(named(&of(10)), named(&of(10)));
     }
 }

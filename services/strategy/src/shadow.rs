@@ -1,0 +1,146 @@
+//! What a strategy is told that it holds: what it really holds, and in shadow mode what follows from its own signals there.
+//!
+//! In shadow mode nothing is ordered, so that what is really held says nothing of what the strategy asked for. From its first
+//! signal of a symbol in shadow mode on it is told one share of the side that it asked for last, or none; of a symbol
+//! that it has not signalled there, what it really holds: no built-in strategy looks at more of its position than the side.
+//!
+//! A signal counts from the instant after its own on, as its fill would. It says which instant of MARKET it is of, so that an
+//! instant that is taken again meets what it met at first, whatever of its own signals is on the tape already. Whether it
+//! was decided in shadow mode, its basis says too.
+
+use std::collections::BTreeMap;
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, Signal, StrategyMode};
+use contracts::{basis_of, stream};
+use domain::book::Book;
+use domain::money::{E9, Quantity};
+use domain::performance::Wanted;
+use event_log::Recorded;
+
+use crate::signal::Outgoing;
+
+/// Most signals of a symbol that are remembered: what is taken again is of late.
+const REMEMBERED: usize = 64;
+
+/// The strategies in shadow mode, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Shadows {
+    of: BTreeMap<String, Shadow>,
+}
+
+#[derive(Clone, Debug)]
+struct Shadow {
+    /// TRADING sequence at which it went to shadow mode.
+    since: u64,
+    /// MARKET sequence of the last instant that it decided there.
+    decided: u64,
+    /// What it asked for, by symbol and MARKET sequence of the instant.
+    asked: BTreeMap<String, BTreeMap<u64, Quantity>>,
+}
+
+impl Shadow {
+    fn note(&mut self, event: &Event, signal: &Signal) {
+        if basis_of(event, stream::TRADING).unwrap_or_default() < self.since {
+            return;
+        }
+        let market = basis_of(event, stream::MARKET).unwrap_or_default();
+        for leg in &signal.legs {
+            let asked = self.asked.entry(leg.symbol.clone()).or_default();
+            asked.insert(market, one_share(Wanted::of(leg)));
+            if asked.len() > REMEMBERED {
+                asked.pop_first();
+            }
+        }
+    }
+}
+
+impl Shadows {
+    /// Whether a strategy is in shadow mode, as far as was read.
+    pub fn holds(&self, strategy: &str) -> bool {
+        self.of.contains_key(strategy)
+    }
+
+    /// Takes an event of TRADING.
+    pub fn take(&mut self, recorded: &Recorded) {
+        let event = &recorded.event;
+        match &event.body {
+            Some(Body::StrategyEnabled(enabled)) if enabled.mode() == StrategyMode::Shadow => {
+                let shadow = Shadow { since: recorded.sequence, decided: 0, asked: BTreeMap::new() };
+                self.of.insert(enabled.strategy.clone(), shadow);
+            }
+            Some(Body::StrategyEnabled(enabled)) => drop(self.of.remove(&enabled.strategy)),
+            Some(Body::StrategyDisabled(disabled)) => drop(self.of.remove(&disabled.strategy)),
+            Some(Body::StrategyRemoved(removed)) => drop(self.of.remove(&removed.strategy)),
+            Some(Body::Signal(signal)) => {
+                // What it decided here is remembered already, and the last of it counts.
+                let market = basis_of(event, stream::MARKET).unwrap_or_default();
+                if let Some(shadow) = self.of.get_mut(&signal.strategy)
+                    && market > shadow.decided
+                {
+                    shadow.note(event, signal);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes what the `running` strategies made of the instant of the MARKET sequence `market`, in the order of the tape.
+    pub fn decided<'name>(
+        &mut self,
+        running: impl Iterator<Item = &'name String>,
+        made: &[Outgoing],
+        market: u64,
+    ) {
+        if self.of.is_empty() {
+            return;
+        }
+        for Outgoing { event, .. } in made {
+            if let Some(Body::Signal(signal)) = &event.body
+                && let Some(shadow) = self.of.get_mut(&signal.strategy)
+            {
+                shadow.note(event, signal);
+            }
+        }
+        for name in running {
+            if let Some(shadow) = self.of.get_mut(name) {
+                shadow.decided = shadow.decided.max(market);
+            }
+        }
+    }
+
+    /// What a strategy asked for before the instant of `market`; nothing where it goes by what it really holds.
+    fn asked(&self, strategy: &str, symbol: &str, market: u64) -> Option<Quantity> {
+        let asked = self.of.get(strategy)?.asked.get(symbol)?;
+        asked.range(..market).next_back().map(|(_, quantity)| *quantity)
+    }
+}
+
+/// What is known of positions in one instant.
+pub struct Holdings<'machine> {
+    /// What is really held.
+    pub book: &'machine Book,
+    /// What is asked for in shadow mode.
+    pub shadows: &'machine Shadows,
+    /// MARKET sequence of the instant.
+    pub market: u64,
+}
+
+impl Holdings<'_> {
+    /// What a strategy is told that it holds.
+    pub fn told(&self, account: &str, strategy: &str, symbol: &str) -> Quantity {
+        if let Some(asked) = self.shadows.asked(strategy, symbol, self.market) {
+            return asked;
+        }
+        let position = self.book.position(account, strategy, symbol);
+        position.map_or(Quantity::ZERO, |position| position.quantity)
+    }
+}
+
+fn one_share(wanted: Wanted) -> Quantity {
+    match wanted {
+        Wanted::Long => Quantity(E9),
+        Wanted::Short => Quantity(-E9),
+        Wanted::Flat => Quantity::ZERO,
+    }
+}
