@@ -418,9 +418,9 @@ fn failure<'book>(orders: &[&'book OrderState], now_ns: i64) -> Option<Failure<'
     let filled = legs().any(|order| order.unfilled() == Quantity::ZERO);
     let stuck = |order: &&&'book OrderState| {
         let since_ns = order.accepted_ns.or(order.submitted_ns).unwrap_or(order.approved_ns);
-        is_open(order)
-            && order.spec.group_policy() != GroupPolicy::Unspecified
-            && now_ns.saturating_sub(since_ns) >= GROUP_PATIENCE_NS
+        // An exit waits for its price as long as it takes.
+        let waits = order.spec.group() != GroupKind::Unspecified;
+        is_open(order) && !waits && now_ns.saturating_sub(since_ns) >= GROUP_PATIENCE_NS
     };
     let found = legs().find(|order| filled && now_ns > i64::MIN && stuck(order));
     found.map(|order| Failure { order, how: "stuck" })

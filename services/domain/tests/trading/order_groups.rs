@@ -229,6 +229,17 @@ fn an_order_that_does_not_fill_while_the_other_one_has_is_stuck() {
     assert_eq!((stuck.failure.as_str(), stuck.cancels), ("stuck", vec![pep]));
 }
 
+#[test]
+fn a_stuck_order_is_stated_without_a_policy_too() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unspecified);
+    fill(&mut book, &ko, shares("100"));
+    assert_eq!(book.group_step(SIGNAL, GROUP_PATIENCE_NS), None);
+    let stuck = book.group_step(SIGNAL, GROUP_PATIENCE_NS + 100).unwrap();
+    assert_eq!((stuck.failure.as_str(), stuck.failed_order_id.as_str()), ("stuck", pep.as_str()));
+    assert!(stuck.done && stuck.cancels.is_empty() && stuck.orders.is_empty(), "{stuck:?}");
+    assert_eq!(stuck.open, "filled and left open: 100 KO");
+}
+
 fn stop(book: &mut Book, positions: PositionsFate, to: &str) {
     let body = StrategyDisabled {
         strategy: STRATEGY.to_owned(),

@@ -74,4 +74,6 @@ fn a_pair_with_a_missing_leg_is_handled_as_its_policy_says() {
 fn without_a_policy_a_pair_is_left_as_it_is() {
     let (_, handled) = pair(GroupPolicy::Unspecified);
     assert!(handled.iter().all(|step| step.orders.is_empty() && step.cancels.is_empty()), "{handled:?}");
+    // Left as it is, but not in silence.
+    assert!(handled.iter().any(|step| step.done && !step.open.is_empty()), "{handled:?}");
 }

@@ -64,8 +64,9 @@ pub async fn page(
     let barred = barred(&app, &headers);
     let subjects = runtime::DEFAULT_SUBJECTS.join(", ");
     let (sizing, kinds) = (domain::sizing::EXPECTED, kinds::all());
-    let page = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects, sizing, kinds };
-    visit.respond(page.render())
+    let accounts = &visit.accounts;
+    let html = StrategiesPage { layout, table, barred, accounts, subjects, sizing, kinds }.render();
+    visit.respond(html)
 }
 
 /// `GET /guides/{name}`: the guides to strategies as they stand in `docs`, for whoever has no checkout at hand.
