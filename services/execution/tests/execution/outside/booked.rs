@@ -244,6 +244,9 @@ async fn cash_in_lieu_that_the_tape_has_paid_is_not_paid_again() {
     let before = stage.cash().await;
     // Of ten shares two are left, and half of one, which is worth 100.
     stage.takes_effect(action("A", ActionKind::Split, E9 / 4, EX_DATE), 200).await;
+    // The first bar behind the split has its price.
+    let next_ns = LATER_NS + MINUTE_NS;
+    stage.script.instant(next_ns, vec![bar("A", next_ns, 200, 200)]).await;
     assert_eq!(stage.cash().await, Amount(before.0 + cents(10_000).0));
     stage.outside.0.lock().unwrap().others[0] = 2;
     stage.books(activity("cil", ActivityKind::CashInLieu, "A", 9_950, LATER_NS + 3 * DAY_NS));
