@@ -418,8 +418,8 @@ fn failure<'book>(orders: &[&'book OrderState], now_ns: i64) -> Option<Failure<'
     let filled = legs().any(|order| order.unfilled() == Quantity::ZERO);
     let stuck = |order: &&&'book OrderState| {
         let since_ns = order.accepted_ns.or(order.submitted_ns).unwrap_or(order.approved_ns);
-        // An exit waits for its price as long as it takes.
-        let waits = order.spec.group() != GroupKind::Unspecified;
+        // An exit waits for its price as long as it takes; the entry that it belongs to does not.
+        let waits = order.spec.group() == GroupKind::Oco || !order.spec.parent_id.is_empty();
         is_open(order) && !waits && now_ns.saturating_sub(since_ns) >= GROUP_PATIENCE_NS
     };
     let found = legs().find(|order| filled && now_ns > i64::MIN && stuck(order));

@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled,
-    StrategyEnabled, StrategyMode, Verdict,
+    AccountMarked, GroupHandled, GroupKind, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side,
+    StrategyDisabled, StrategyEnabled, StrategyMode, Verdict,
 };
 use domain::book::{Book, GROUP_PATIENCE_NS, GroupStep};
 use domain::money::Quantity;
@@ -238,6 +238,43 @@ fn a_stuck_order_is_stated_without_a_policy_too() {
     assert_eq!((stuck.failure.as_str(), stuck.failed_order_id.as_str()), ("stuck", pep.as_str()));
     assert!(stuck.done && stuck.cancels.is_empty() && stuck.orders.is_empty(), "{stuck:?}");
     assert_eq!(stuck.open, "filled and left open: 100 KO");
+}
+
+#[test]
+fn an_entry_with_exits_is_stuck_beside_another_leg_and_its_exits_never_are() {
+    let policy = GroupPolicy::Unwind.into();
+    let ko = OrderSpec { group_policy: policy, ..leg(0, "KO", Side::Buy) };
+    let pep = contracts::order_id(SIGNAL, 1);
+    let bracket = |order: OrderSpec| OrderSpec {
+        group: GroupKind::Oto.into(),
+        group_id: pep.clone(),
+        group_policy: policy,
+        ..order
+    };
+    let entry = bracket(leg(1, "PEP", Side::Sell));
+    let exit = bracket(OrderSpec {
+        order_id: contracts::child_order_id(&pep, 1),
+        parent_id: pep.clone(),
+        reducing: true,
+        ..leg(1, "PEP", Side::Buy)
+    });
+    let mut book = Book::default();
+    let decision = RiskDecision {
+        account: ACCOUNT.to_owned(),
+        strategy: STRATEGY.to_owned(),
+        signal_id: SIGNAL.to_owned(),
+        verdict: Verdict::Approved.into(),
+        orders: vec![ko.clone(), entry, exit],
+        ..RiskDecision::default()
+    };
+    fold(&mut book, [registered("1"), deposit("100000"), Body::RiskDecision(decision)]);
+    work(&mut book, &ko.order_id);
+    work(&mut book, &pep);
+    fill(&mut book, &ko.order_id, shares("100"));
+    let stuck = book.group_step(SIGNAL, GROUP_PATIENCE_NS + 100).unwrap();
+    assert_eq!((stuck.failure.as_str(), &stuck.failed_order_id), ("stuck", &pep));
+    fill(&mut book, &pep, shares("100"));
+    assert_eq!(book.group_step(SIGNAL, 10 * GROUP_PATIENCE_NS), None, "the exit waits for its price");
 }
 
 fn stop(book: &mut Book, positions: PositionsFate, to: &str) {
