@@ -148,7 +148,10 @@ fn metric(request: &BacktestRequest) -> &str {
 fn unscored(request: &BacktestRequest, runs: usize, refused: Option<&engine::Error>) -> WorkError {
     let why = match refused {
         Some(error) => format!(", the first because {error}"),
-        None => format!(": {} is undefined of each", metric(request)),
+        None => format!(
+            ": {} is undefined of each; ask for another metric, or for longer windows",
+            metric(request)
+        ),
     };
     WorkError::Failed(format!("none of the {runs} runs has a score{why}"))
 }
@@ -280,7 +283,10 @@ mod tests {
         let search = BacktestSearch { metric: "beta".to_owned(), ..BacktestSearch::default() };
         let request = BacktestRequest { search: Some(search), ..BacktestRequest::default() };
         let told = |refused| unscored(&request, 6, refused).to_string();
-        assert_eq!(told(None), "none of the 6 runs has a score: beta is undefined of each");
+        assert_eq!(
+            told(None),
+            "none of the 6 runs has a score: beta is undefined of each; ask for another metric, or for longer windows"
+        );
         let refused = told(Some(&engine::Error::Cancelled));
         assert!(refused.starts_with("none of the 6 runs has a score, the first because "), "{refused}");
     }
