@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
+use contracts::v1::event::Body;
 use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape, last_of};
 use runtime::{Context, clock};
 use tokio::time::Instant as Moment;
@@ -381,8 +382,8 @@ async fn externals(tape: &Tape) -> Result<Externals, LogError> {
 
 /// The first sequence of TRADING that may belong to the instant of `mark`.
 ///
-/// A strategy of the user's own need not wait for marks, so its signal may stand before them. Controls
-/// carry the operator's time and may stand anywhere.
+/// A strategy of the user's own need not wait for marks, so its signal may stand before them: behind the marks of the
+/// instant before, which is over by then. Between them stands what people ask for, which is of any time.
 async fn first_of_instant(tape: &Tape, mark: &Recorded) -> Result<u64, LogError> {
     let mut first = mark.sequence;
     while first > 1 {
@@ -393,7 +394,7 @@ async fn first_of_instant(tape: &Tape, mark: &Recorded) -> Result<u64, LogError>
         };
         if let Some(before) = before
             && before.event.event_time != mark.event.event_time
-            && !before.subject.starts_with("control.")
+            && matches!(before.event.body, Some(Body::AccountMarked(_)))
         {
             break;
         }
@@ -406,4 +407,41 @@ enum Heard {
     Message,
     Tick,
     Shutdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use contracts::v1::{AccountMarked, Event, Signal, SignalLeg};
+    use contracts::{Subject, to_timestamp};
+    use event_log::{Append, Expect, MemoryLog};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instant_begins_behind_the_marks_of_the_one_before_it() {
+        let tape: Tape = Arc::new(MemoryLog::new());
+        let put = async |time_ns: i64, body: Body| {
+            let id = format!("{time_ns}/{}", tape.state(TRADING).await.unwrap().last_sequence);
+            let event_time = Some(to_timestamp(time_ns));
+            let event = Event { id, event_time, body: Some(body), ..Event::default() };
+            let subject = Subject::for_event(&event, None).unwrap();
+            tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+        };
+        let mark =
+            || Body::AccountMarked(AccountMarked { account: "paper".to_owned(), ..AccountMarked::default() });
+        let signal = |strategy: &str, symbol: &str| {
+            let legs = vec![SignalLeg { symbol: symbol.to_owned(), ..SignalLeg::default() }];
+            Body::Signal(Signal { strategy: strategy.to_owned(), legs, ..Signal::default() })
+        };
+        put(1, mark()).await;
+        put(2, signal("own", "A")).await;
+        // An operator's has the time of the instant that he saw.
+        put(1, signal("manual", "A")).await;
+        put(2, signal("own", "B")).await;
+        put(2, mark()).await;
+        let last = tape.get(TRADING, 5).await.unwrap().unwrap();
+        assert_eq!(first_of_instant(&tape, &last).await.unwrap(), 2);
+    }
 }
