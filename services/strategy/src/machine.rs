@@ -66,7 +66,7 @@ pub struct Machine {
     stale: bool,
     /// Dropped since then.
     stopped: Vec<String>,
-    /// TRADING sequence at which a registration changed last, of those that were folded here.
+    /// TRADING sequence at which a registration changed last, where that was folded here or is told.
     changed: BTreeMap<String, u64>,
     market_sequence: u64,
     /// Signals made of fills, which go out with the instant's.
@@ -184,6 +184,19 @@ impl Machine {
     /// Takes an order from the read model that had left memory.
     pub fn admit(&mut self, order: OrderState) {
         self.book.admit(order);
+    }
+
+    /// Strategies whose registration is in the book and was not folded here: where it changed last is wanted, by
+    /// [`Machine::changed_at`].
+    #[must_use]
+    pub fn unknown_changes(&self) -> Vec<String> {
+        let names = self.book.strategies().map(|state| &state.strategy);
+        names.filter(|name| !self.changed.contains_key(*name)).cloned().collect()
+    }
+
+    /// Takes the TRADING sequence at which the registration of a strategy changed last.
+    pub fn changed_at(&mut self, strategy: &str, sequence: u64) {
+        self.changed.insert(strategy.to_owned(), sequence);
     }
 
     /// Whether a strategy is in shadow mode.
@@ -342,7 +355,7 @@ impl Machine {
 
 /// The id of the event that records a warm-up with MARKET read through `market_sequence`. A strategy that is dropped and
 /// wanted again before MARKET goes on is warmed up twice there: `changed` tells one from the other, the TRADING sequence at
-/// which its registration changed last, where that was folded since the host began.
+/// which its registration changed last. Tapes of earlier versions have it only where that was folded since the host began.
 #[must_use]
 pub fn warm_up_id(strategy: &str, market_sequence: u64, changed: Option<u64>) -> String {
     let cause = match changed {

@@ -108,6 +108,7 @@ impl Shell {
             }
         }
         shell.recall().await?;
+        shell.learn_changes().await?;
         shell.reconcile().await?;
         Ok(Some(shell))
     }

@@ -29,6 +29,27 @@ impl Shell {
         Ok(())
     }
 
+    /// Learns where the registrations changed last that the book knew already: without it a warm-up after a change would
+    /// have the id of the one before it where MARKET has not gone on, and not be recorded.
+    pub(super) async fn learn_changes(&mut self) -> Result<(), Error> {
+        const KINDS: [&str; 4] = ["registered", "enabled", "disabled", "removed"];
+        let tape = &self.context.tape;
+        let at = self.machine.book().sequence();
+        for strategy in self.machine.unknown_changes() {
+            let mut changed = None;
+            for kind in KINDS {
+                let subject = Subject::of(&["control", "strategy", &strategy, kind]);
+                let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
+                // One behind the book is folded later.
+                changed = changed.max(Some(last.sequence).filter(|sequence| (1..=at).contains(sequence)));
+            }
+            if let Some(changed) = changed {
+                self.machine.changed_at(&strategy, changed);
+            }
+        }
+        Ok(())
+    }
+
     /// Starts and stops strategies until what runs is what the tape asks for.
     pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
         let changes = self.machine.changes();

@@ -10,7 +10,7 @@ use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
 
 use crate::day::{play, undisturbed};
-use crate::support::{Script, Staleness, config, context, everything};
+use crate::support::{Script, Staleness, config, context, disabled, enabled, everything, registered};
 
 /// Everything on TRADING but the record of warm-ups, of which a restart makes one more.
 async fn facts(tape: &MemoryLog) -> Vec<(String, Option<i64>, Option<Body>)> {
@@ -57,4 +57,34 @@ async fn check(clock: ClockMode) {
 #[tokio::test]
 async fn killed_at_every_effect_on_the_tape_clock() {
     check(ClockMode::Tape).await;
+}
+
+/// Runs the service until `until` is over.
+async fn while_running(tape: &MemoryLog, until: impl Future<Output = ()>) {
+    let shutdown = CancellationToken::new();
+    let context = context(Arc::new(tape.clone()), ClockMode::Tape, shutdown.clone());
+    let service = tokio::spawn(strategy::run(context, config(tape, Staleness::Behind(0))));
+    until.await;
+    shutdown.cancel();
+    service.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_change_while_nobody_ran_is_warmed_up_once_more_on_record() {
+    let tape = MemoryLog::new();
+    let mut script = Script::new(tape.clone(), ClockMode::Tape);
+    script.control(registered("cross", "sma_cross", &[("fast", "2"), ("slow", "4")])).await;
+    script.control(enabled("cross")).await;
+    while_running(&tape, script.warmed("cross", 1)).await;
+    // MARKET has not gone on, so nothing but the change tells this warm-up from the first.
+    script.control(disabled("cross")).await;
+    script.control(enabled("cross")).await;
+    while_running(&tape, script.warmed("cross", 2)).await;
+    // Started again without one, it finds its warm-up recorded.
+    script.control(registered("other", "sma_cross", &[("fast", "2"), ("slow", "4")])).await;
+    script.control(enabled("other")).await;
+    while_running(&tape, script.warmed("other", 1)).await;
+    let events = everything(&tape, stream::TRADING).await;
+    let warm_ups = events.iter().filter(|recorded| recorded.subject == "control.strategy.cross.warmed");
+    assert_eq!(warm_ups.count(), 2);
 }
