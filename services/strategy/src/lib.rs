@@ -30,7 +30,7 @@ mod shell;
 
 pub use history::{History, Past};
 pub use host::{Host, Terms, Unbuildable};
-pub use machine::{Change, Machine, warm_up_id};
+pub use machine::{Change, Changed, Machine, warm_up_id};
 pub use postgres::PostgresReadModel;
 pub use read_model::{PastAction, PastBar, ReadModel, Wanted};
 pub use shell::{Config, Error, run};

@@ -51,6 +51,24 @@ pub enum Change {
     },
 }
 
+/// Where a registration changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Changed {
+    /// TRADING sequence of the change.
+    pub sequence: u64,
+    /// Its event time, UTC nanoseconds.
+    pub event_ns: i64,
+}
+
+impl Changed {
+    /// The change that an event is.
+    #[must_use]
+    pub fn of(recorded: &Recorded) -> Self {
+        let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        Self { sequence: recorded.sequence, event_ns }
+    }
+}
+
 /// The strategy host's memory.
 #[derive(Debug)]
 pub struct Machine {
@@ -66,8 +84,8 @@ pub struct Machine {
     stale: bool,
     /// Dropped since then.
     stopped: Vec<String>,
-    /// TRADING sequence at which a registration changed last, where that was folded here or is told.
-    changed: BTreeMap<String, u64>,
+    /// Where a registration changed last, as far as that was folded here or is told.
+    changed: BTreeMap<String, Changed>,
     market_sequence: u64,
     /// Signals made of fills, which go out with the instant's.
     of_fills: Vec<Outgoing>,
@@ -150,7 +168,8 @@ impl Machine {
                 | Body::StrategyRemoved(_),
             ) => {
                 self.stale |= !changes.strategies.is_empty();
-                self.changed.extend(changes.strategies.iter().map(|name| (name.clone(), recorded.sequence)));
+                let changed = Changed::of(recorded);
+                self.changed.extend(changes.strategies.iter().map(|name| (name.clone(), changed)));
                 self.drop_stopped(&changes.strategies);
             }
             Some(Body::Fill(fill)) => {
@@ -194,9 +213,9 @@ impl Machine {
         names.filter(|name| !self.changed.contains_key(*name)).cloned().collect()
     }
 
-    /// Takes the TRADING sequence at which the registration of a strategy changed last.
-    pub fn changed_at(&mut self, strategy: &str, sequence: u64) {
-        self.changed.insert(strategy.to_owned(), sequence);
+    /// Takes where the registration of a strategy changed last.
+    pub fn changed_at(&mut self, strategy: &str, changed: Changed) {
+        self.changed.insert(strategy.to_owned(), changed);
     }
 
     /// Whether a strategy is in shadow mode.
@@ -275,8 +294,11 @@ impl Machine {
     pub fn start(&mut self, strategy: &str, history: History, as_of_ns: i64) -> Option<Outgoing> {
         let mut host = self.cold.remove(strategy)?;
         host.warm_up(&history.into_past(self.calendar, as_of_ns));
-        let fallback_ns = self.book.strategy(strategy).map_or(as_of_ns, |state| state.updated_ns);
-        let event_ns = host.newest_ns().unwrap_or(fallback_ns);
+        let changed = self.changed.get(strategy).copied();
+        // Without a bar it has the time of its registration, not that of a warm-up before it.
+        let updated_ns = self.book.strategy(strategy).map_or(as_of_ns, |state| state.updated_ns);
+        let asked_ns = changed.map_or(updated_ns, |changed| changed.event_ns);
+        let event_ns = host.newest_ns().unwrap_or(asked_ns);
         let warmed = StrategyWarmed {
             strategy: strategy.to_owned(),
             market_sequence: self.market_sequence,
@@ -284,7 +306,7 @@ impl Machine {
         };
         self.hosts.insert(strategy.to_owned(), host);
         let event = Event {
-            id: warm_up_id(strategy, self.market_sequence, self.changed.get(strategy).copied()),
+            id: warm_up_id(strategy, self.market_sequence, changed.map(|changed| changed.sequence)),
             event_time: Some(to_timestamp(event_ns)),
             source: crate::SERVICE.to_owned(),
             basis: basis([self.market_sequence, self.book.sequence()]),

@@ -8,7 +8,7 @@ use runtime::{AsOf, HealthState, ReadError};
 
 use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
 use crate::history::History;
-use crate::machine::Change;
+use crate::machine::{Change, Changed};
 use crate::read_model::Wanted;
 use crate::signal::Outgoing;
 
@@ -39,9 +39,9 @@ impl Shell {
             let mut changed = None;
             for kind in KINDS {
                 let subject = Subject::of(&["control", "strategy", &strategy, kind]);
-                let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
+                let last = last_of(tape, stream::TRADING, subject.as_str()).await?.event;
                 // One behind the book is folded later.
-                changed = changed.max(Some(last.sequence).filter(|sequence| (1..=at).contains(sequence)));
+                changed = changed.max(last.filter(|last| last.sequence <= at).as_ref().map(Changed::of));
             }
             if let Some(changed) = changed {
                 self.machine.changed_at(&strategy, changed);
