@@ -20,7 +20,7 @@ use runtime::ClockMode;
 use crate::database::Database;
 use crate::exchange::{self, Exchange};
 use crate::executor::at_once;
-use crate::seen::Counter;
+use crate::seen::{Counter, Seen};
 use crate::setup::ACCOUNTS;
 use crate::tape::Tapes;
 
@@ -269,6 +269,12 @@ impl Checker {
             }
         }
         parked
+    }
+
+    /// A replay of the tape so far, while much is under way: what is missing may still come.
+    pub fn midway(&mut self, clock: ClockMode) -> Option<Violation> {
+        self.counter.see(Seen::ReplayedMidway);
+        self.replayed(clock, self.watch.book().sequence())
     }
 
     /// Everything at the end, when nothing is under way. The replay makes every decision of the run once more, which is as

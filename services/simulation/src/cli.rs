@@ -44,7 +44,8 @@ struct Arguments {
     /// No operator and no wild strategy in the seed.
     #[arg(long, requires = "seed")]
     quiet: bool,
-    /// What the seed does not hold, separated by commas: terms, groups, fates, limits, replaces, restates.
+    /// What the seed does not hold, separated by commas: terms, groups, fates, limits, replaces, restates, shadow, by_hand,
+    /// scopes, parts, measures, midway.
     #[arg(long, requires = "seed", value_name = "EXTRA", value_delimiter = ',', value_parser = extra)]
     leave_out: Vec<Extra>,
     /// Do not make a failure smaller.

@@ -78,6 +78,11 @@ impl Database {
         look(&self.lock().trading)
     }
 
+    /// The last price of a symbol.
+    pub fn price(&self, symbol: &str) -> Option<Price> {
+        self.lock().prices.get(symbol).map(|(price, _)| *price)
+    }
+
     /// Its checkpoint.
     pub fn checkpoint(&self) -> u64 {
         self.lock().trading.sequence()

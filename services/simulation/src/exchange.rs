@@ -215,10 +215,8 @@ impl Exchange {
         let (mut ends, mut filled) = (false, false);
         match &report.report {
             BrokerReport::Filled(execution) => {
-                held.filled += execution.quantity.0;
-                held.fills += 1;
-                held.executions.push(execution.clone());
-                filled = held.filled >= held.spec.quantity_e9;
+                held.fill(execution);
+                filled = held.is_filled();
                 ends = filled;
             }
             BrokerReport::Cancelled { .. } | BrokerReport::Expired { .. } | BrokerReport::Rejected { .. } => {
@@ -339,13 +337,12 @@ impl Exchange {
 
     fn cancel(&self, spec: &OrderSpec, client: &str, now_ns: i64) {
         let order_id = spec.order_id.clone();
-        let known = |held: &Held| (held.working, held.spec.quantity_e9 - held.filled, held.is_alone());
-        let Some((working, left, alone)) = self.lock().held(client).map(known) else {
+        let Some(left) = self.lock().held(client).map(Held::may_come_late) else {
             let report = BrokerReport::CancelRejected { reason: "no such order".to_owned() };
             return self.say(Report { order_id, report });
         };
         let price = self.lock().prices.get(&spec.symbol).copied();
-        let late = working && alone && left > 1 && self.fate.strikes(Fault::BrokerLateFill, &order_id);
+        let late = left > 1 && self.fate.strikes(Fault::BrokerLateFill, &order_id);
         let fill = price.filter(|_| late).map(|(price, at_ns)| Report {
             order_id: order_id.clone(),
             report: BrokerReport::Filled(Execution {

@@ -154,6 +154,18 @@ pub enum Extra {
     Replaces,
     /// The broker outside corrects executions and takes some back.
     Restates,
+    /// In half of the seeds a built-in strategy begins in shadow mode, and the operator switches it to paper and back.
+    Shadow,
+    /// The operator places orders.
+    ByHand,
+    /// The operator halts, kills and resumes a strategy, or an account in full.
+    Scopes,
+    /// The operator trades parts of shares and for amounts.
+    Parts,
+    /// In a third of the seeds limits by correlation and value at risk, and bars enough to measure them.
+    Measures,
+    /// In an eighth of the seeds a replay in the middle of the run.
+    Midway,
 }
 
 /// Extras that no run holds. What is demanded of many seeds is demanded without them.
@@ -161,8 +173,20 @@ pub const SWITCHED_OFF: &[Extra] = &[];
 
 impl Extra {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Terms, Self::Groups, Self::Fates, Self::Limits, Self::Replaces, Self::Restates];
+    pub const ALL: [Self; 12] = [
+        Self::Terms,
+        Self::Groups,
+        Self::Fates,
+        Self::Limits,
+        Self::Replaces,
+        Self::Restates,
+        Self::Shadow,
+        Self::ByHand,
+        Self::Scopes,
+        Self::Parts,
+        Self::Measures,
+        Self::Midway,
+    ];
 
     /// Its name.
     #[must_use]
@@ -174,6 +198,12 @@ impl Extra {
             Self::Limits => "limits",
             Self::Replaces => "replaces",
             Self::Restates => "restates",
+            Self::Shadow => "shadow",
+            Self::ByHand => "by_hand",
+            Self::Scopes => "scopes",
+            Self::Parts => "parts",
+            Self::Measures => "measures",
+            Self::Midway => "midway",
         }
     }
 

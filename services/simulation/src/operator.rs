@@ -1,5 +1,9 @@
 //! The operator: halts, resumes, cancels, stops strategies and lets them go on while the market does, asks for new terms of
-//! orders and changes limits.
+//! orders and changes limits; places orders, stops single scopes and switches a strategy between shadow mode and paper.
+
+mod by_hand;
+mod modes;
+mod scopes;
 
 use std::time::Duration;
 
@@ -16,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::database::Database;
 use crate::setup::{ACCOUNTS, INSIDE, WILD};
 
+pub use by_hand::{place_orders, trade_parts};
+pub use modes::switch_modes;
+pub use scopes::stop_scopes;
+
 /// Events of MARKET between two commands, at most.
 const EVERY: u64 = 40;
 /// Events until something that was stopped goes on again, at most.
@@ -30,6 +38,72 @@ const ATTEMPTS_MAX: usize = 20;
 const PAUSE: Duration = Duration::from_millis(150);
 
 const E9: i64 = 1_000_000_000;
+
+/// What somebody works with who gives commands.
+#[derive(Clone)]
+pub struct Desk {
+    /// The tape.
+    pub tape: Tape,
+    /// The read models.
+    pub database: Database,
+    /// The tape's clock.
+    pub clock: ClockMode,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Ends the work.
+    pub shutdown: CancellationToken,
+}
+
+impl Desk {
+    /// The choices of one who does `what`: nobody else's.
+    fn choices(&self, what: u64) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.seed ^ what)
+    }
+
+    /// Does something again until it is done.
+    async fn insist(&self, attempt: impl AsyncFn() -> bool) {
+        for _ in 0..ATTEMPTS_MAX {
+            if attempt().await || self.shutdown.is_cancelled() {
+                return;
+            }
+            clock::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Who gives a command, of which the key is asked for once.
+fn caller(key: String) -> Caller {
+    Caller { actor: "operator".to_owned(), key }
+}
+
+/// The moments at which somebody does something who follows the market.
+struct Moments {
+    seen: u64,
+    next: u64,
+}
+
+impl Moments {
+    /// The first one comes within so many events of MARKET.
+    fn within(rng: &mut ChaCha8Rng, events: u64) -> Self {
+        Self { seen: 0, next: rng.random_range(1..events) }
+    }
+
+    /// Waits for the next one, behind which another one comes within so many events; false on shutdown.
+    async fn come(&mut self, desk: &Desk, rng: &mut ChaCha8Rng, events: u64) -> bool {
+        while self.seen < self.next {
+            if desk.shutdown.is_cancelled() {
+                return false;
+            }
+            match follow(&desk.tape, self.seen, &desk.shutdown).await {
+                Ok(Some(to)) => self.seen = to,
+                Ok(None) => return false,
+                Err(_) => clock::sleep(Duration::from_millis(100)).await,
+            }
+        }
+        self.next += rng.random_range(1..events);
+        true
+    }
+}
 
 /// What an operator does.
 #[derive(Clone, Copy, Debug)]
@@ -90,15 +164,16 @@ fn fate_of(rng: &mut ChaCha8Rng, strategy: &str) -> Leaving {
 
 /// Follows the market and gives commands, until `shutdown`. With `fates` it says what becomes of what a strategy holds that
 /// it stops, by choices of their own.
-pub async fn run(tape: Tape, database: Database, seed: u64, fates: bool, shutdown: CancellationToken) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0b5e);
-    let mut of_fates = fates.then(|| ChaCha8Rng::seed_from_u64(seed ^ 0x1e_a7e5));
+pub async fn run(desk: Desk, fates: bool) {
+    let Desk { tape, database, shutdown, .. } = &desk;
+    let mut rng = desk.choices(0x0b5e);
+    let mut of_fates = fates.then(|| desk.choices(0x1e_a7e5));
     let mut seen = 0;
     let mut next = rng.random_range(1..EVERY);
     let (mut number, mut undo) = (0, None::<Kind>);
     while !shutdown.is_cancelled() {
         // It looks at the clock of the market now and then, as a person does.
-        match follow(&tape, seen, &shutdown).await {
+        match follow(tape, seen, shutdown).await {
             Ok(Some(to)) => seen = to,
             Ok(None) => return,
             Err(_) => clock::sleep(Duration::from_millis(100)).await,
@@ -116,7 +191,7 @@ pub async fn run(tape: Tape, database: Database, seed: u64, fates: bool, shutdow
                 (Kind::Disable(strategy), Some(of_fates)) => fate_of(of_fates, strategy),
                 _ => Leaving::default(),
             };
-            command(&tape, &database, &mut rng, (kind, &leaving), number, &shutdown).await;
+            command(tape, database, &mut rng, (kind, &leaving), number, shutdown).await;
         }
     }
 }
@@ -140,7 +215,7 @@ async fn command(
     number: u64,
     shutdown: &CancellationToken,
 ) {
-    let caller = Caller { actor: "operator".to_owned(), key: number.to_string() };
+    let caller = caller(number.to_string());
     let book = database.book();
     let open: Vec<_> = book.open_orders().map(|order| order.spec.clone()).collect();
     let order = (!open.is_empty()).then(|| open[rng.random_range(0..open.len())].clone());
@@ -179,69 +254,40 @@ async fn stop(tape: &Tape, caller: &Caller, strategy: &str, leaving: &Leaving) -
     matches!(outcome, Ok(()) | Err(StrategyError::Invalid { .. } | StrategyError::Unknown(_)))
 }
 
-/// Follows the market and changes the limit of an order of the wild strategy now and then, until `shutdown`. As with new
+/// Follows the market and changes the limit of an order of the wild strategy now and then, until the end. As with new
 /// terms, its choices and its numbers are its own.
-pub async fn change_limits(tape: Tape, seed: u64, shutdown: CancellationToken) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x1137);
+pub async fn change_limits(desk: Desk) {
+    let mut rng = desk.choices(0x1137);
     let scope = LimitScope { account: ACCOUNTS[0].into(), strategy: WILD.into(), ..LimitScope::default() };
-    let (mut seen, mut number) = (0, 0_u64);
-    let mut next = rng.random_range(1..LIMITS_EVERY);
-    while !shutdown.is_cancelled() {
-        match follow(&tape, seen, &shutdown).await {
-            Ok(Some(to)) => seen = to,
-            Ok(None) => return,
-            Err(_) => clock::sleep(Duration::from_millis(100)).await,
-        }
-        while seen >= next {
-            next += rng.random_range(1..LIMITS_EVERY);
-            number += 1;
-            let most_e9 = rng.random_range(30..110) * E9;
-            let caller = Caller { actor: "operator".to_owned(), key: format!("limits-{number}") };
-            for _ in 0..ATTEMPTS_MAX {
-                let changed = command::change_limits(&tape, &caller, &scope, "tighter or not", |limits| {
-                    limits.max_order_quantity_e9 = Some(most_e9);
-                    Ok(())
-                });
-                if changed.await.is_ok() || shutdown.is_cancelled() {
-                    break;
-                }
-                clock::sleep(PAUSE).await;
-            }
-        }
+    let mut number = 0_u64;
+    let mut moments = Moments::within(&mut rng, LIMITS_EVERY);
+    while moments.come(&desk, &mut rng, LIMITS_EVERY).await {
+        number += 1;
+        let most_e9 = rng.random_range(30..110) * E9;
+        let caller = caller(format!("limits-{number}"));
+        desk.insist(async || {
+            let changed = command::change_limits(&desk.tape, &caller, &scope, "tighter or not", |limits| {
+                limits.max_order_quantity_e9 = Some(most_e9);
+                Ok(())
+            });
+            changed.await.is_ok()
+        })
+        .await;
     }
 }
 
-/// Follows the market and asks for new terms of open orders, until `shutdown`. Its choices and its numbers are its own, so
+/// Follows the market and asks for new terms of open orders, until the end. Its choices and its numbers are its own, so
 /// that a run without it is as if there was no such thing.
-pub async fn ask_for_terms(
-    tape: Tape,
-    database: Database,
-    mode: ClockMode,
-    seed: u64,
-    shutdown: CancellationToken,
-) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7e12);
-    let (mut seen, mut number) = (0, 0_u64);
-    let mut next = rng.random_range(1..TERMS_EVERY);
-    while !shutdown.is_cancelled() {
-        match follow(&tape, seen, &shutdown).await {
-            Ok(Some(to)) => seen = to,
-            Ok(None) => return,
-            Err(_) => clock::sleep(Duration::from_millis(100)).await,
-        }
-        while seen >= next {
-            next += rng.random_range(1..TERMS_EVERY);
-            let Some(terms) = new_terms(&database.book(), &mut rng) else { continue };
-            number += 1;
-            let caller = Caller { actor: "operator".to_owned(), key: format!("terms-{number}") };
-            for _ in 0..ATTEMPTS_MAX {
-                let done = command::replace_order(&tape, &caller, mode, &terms).await.is_ok();
-                if done || shutdown.is_cancelled() {
-                    break;
-                }
-                clock::sleep(PAUSE).await;
-            }
-        }
+pub async fn ask_for_terms(desk: Desk) {
+    let mut rng = desk.choices(0x7e12);
+    let mut number = 0_u64;
+    let mut moments = Moments::within(&mut rng, TERMS_EVERY);
+    while moments.come(&desk, &mut rng, TERMS_EVERY).await {
+        let Some(terms) = new_terms(&desk.database.book(), &mut rng) else { continue };
+        number += 1;
+        let caller = caller(format!("terms-{number}"));
+        desk.insist(async || command::replace_order(&desk.tape, &caller, desk.clock, &terms).await.is_ok())
+            .await;
     }
 }
 

@@ -107,9 +107,13 @@ fn part(legs: &mut [SignalLeg], close_e9: i64) {
         leg.time_in_force = TimeInForce::Gtc.into();
         leg.order_type = if place == 0 { OrderType::Limit } else { OrderType::Market }.into();
         // It is bought: four in a hundred below the close.
-        leg.limit_price_e9 =
-            (place == 0).then(|| (close_e9 / 1_000 * 960).max(E9 / 100) / 10_000_000 * 10_000_000);
+        leg.limit_price_e9 = (place == 0).then(|| away(close_e9, -40));
     }
+}
+
+/// A price that is so many in a thousand above another one, in whole cents.
+pub fn away(price_e9: i64, permille: i64) -> i64 {
+    (price_e9 / 1_000 * (1_000 + permille)).max(E9 / 100) / 10_000_000 * 10_000_000
 }
 
 fn leg(symbol: &str, intent: Intent) -> SignalLeg {
@@ -145,9 +149,7 @@ fn pair(rng: &mut ChaCha8Rng, symbol: &str) -> Vec<SignalLeg> {
 fn entry(rng: &mut ChaCha8Rng, symbol: &str, close_e9: i64) -> SignalLeg {
     let long = rng.random_range(0..3) > 0;
     let (intent, sign) = if long { (Intent::EnterLong, 1) } else { (Intent::EnterShort, -1) };
-    let at = |permille: i64| {
-        Some((close_e9 / 1_000 * (1_000 + sign * permille)).max(E9 / 100) / 10_000_000 * 10_000_000)
-    };
+    let at = |permille: i64| Some(away(close_e9, sign * permille));
     let mut leg = leg(symbol, intent);
     if rng.random_range(0..4) > 0 {
         leg.quantity_e9 = Some(rng.random_range(1..120) * E9);
@@ -173,16 +175,7 @@ fn entry(rng: &mut ChaCha8Rng, symbol: &str, close_e9: i64) -> SignalLeg {
         }
     };
     leg.order_type = order_type.into();
-    let tifs = [
-        TimeInForce::Day,
-        TimeInForce::Gtc,
-        TimeInForce::Ioc,
-        TimeInForce::Fok,
-        TimeInForce::Opg,
-        TimeInForce::Cls,
-    ];
-    let most = if patient { 2 } else { tifs.len() };
-    leg.time_in_force = tifs[rng.random_range(0..most)].into();
+    leg.time_in_force = time_in_force(rng, patient).into();
     if rng.random_range(0..4) == 0 {
         leg.take_profit_price_e9 = at(8);
         if rng.random_range(0..3) > 0 {
@@ -190,4 +183,18 @@ fn entry(rng: &mut ChaCha8Rng, symbol: &str, close_e9: i64) -> SignalLeg {
         }
     }
     leg
+}
+
+/// How long an order works: one that is `patient` waits for its price.
+pub fn time_in_force(rng: &mut ChaCha8Rng, patient: bool) -> TimeInForce {
+    let all = [
+        TimeInForce::Day,
+        TimeInForce::Gtc,
+        TimeInForce::Ioc,
+        TimeInForce::Fok,
+        TimeInForce::Opg,
+        TimeInForce::Cls,
+    ];
+    let most = if patient { 2 } else { all.len() };
+    all[rng.random_range(0..most)]
 }

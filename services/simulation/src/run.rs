@@ -32,6 +32,8 @@ use crate::world::{Others, World};
 
 /// Instants after which a market is over, whatever came of it.
 const INSTANTS_MAX: usize = 300;
+/// Instants that a market has beside the others where limits are measured: returns enough to measure anything.
+const INSTANTS_MEASURED: usize = 30;
 /// Polls after which a run is given up.
 const POLLS_MAX: u64 = 3_000_000;
 /// Virtual time after which the market should be over, by the market's own.
@@ -166,19 +168,12 @@ pub fn run_with(settings: &Settings, fate: &Fate) -> Result<Outcome, SimulatedEr
     let (over, enough) = (Rc::new(Cell::new(false)), market.enough());
     world.services(&mut executor);
     if wild {
-        let others = Others {
-            seed,
-            operator: !settings.calm,
-            terms: mask.holds(Extra::Terms),
-            groups: mask.holds(Extra::Groups),
-            fates: mask.holds(Extra::Fates),
-            limits: mask.holds(Extra::Limits),
-        };
-        world.others(&mut executor, others);
+        world.others(&mut executor, Others { seed, operator: !settings.calm, mask });
     }
     world.time(&mut executor, market, first_ns, &over);
     let mut checker = Checker::new(&tapes, &database, exchange);
-    let violation = watch(&mut executor, &mut checker, fate, mode, &over, &enough);
+    let ends = Ends { over: &over, enough: &enough, midway: midway(seed, mask) };
+    let violation = watch(&mut executor, &mut checker, fate, mode, ends);
     let (polls, elapsed) = (executor.polls(), timeline.elapsed());
     drop(executor);
     clock::set_virtual(None);
@@ -201,17 +196,26 @@ pub fn run_with(settings: &Settings, fate: &Fate) -> Result<Outcome, SimulatedEr
     })
 }
 
+/// The number of events at which a seed is replayed in the middle; none in most of them.
+fn midway(seed: u64, mask: &Mask) -> Option<u64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x1d_0a11);
+    let is_one = rng.random_range(0..8) == 0;
+    let at = rng.random_range(EVENTS_MIN / 5..EVENTS_MIN);
+    (is_one && mask.holds(Extra::Midway)).then_some(at)
+}
+
 fn market(
     settings: &Settings,
     mode: Mode,
     rng: &mut ChaCha8Rng,
     fate: &Fate,
 ) -> Result<Market, SimulatedError> {
+    let more = if setup::is_measured(settings.seed, &settings.mask) { INSTANTS_MEASURED } else { 0 };
     let shape = Shape {
         seed: settings.seed,
         skip: if mode == Mode::Tape { 0 } else { rng.random_range(0..60) },
         instants: settings.mask.instants.unwrap_or(INSTANTS_MAX),
-        least: rng.random_range(20..30),
+        least: rng.random_range(20..30) + more,
         symbols: 5,
         timeframe: if mode == Mode::Tape { Timeframe::H1 } else { Timeframe::M5 },
         actions: mode != Mode::Exchange && !settings.calm,
@@ -220,15 +224,25 @@ fn market(
     Market::generate(&shape, rng, fate)
 }
 
+/// What a run comes to, and when it is looked at as a whole.
+struct Ends<'run> {
+    /// The market is over.
+    over: &'run Cell<bool>,
+    /// There are events and orders enough.
+    enough: &'run AtomicBool,
+    /// The number of events at which it is replayed.
+    midway: Option<u64>,
+}
+
 /// Runs until everything has settled or something does not hold.
 fn watch(
     executor: &mut Executor,
     checker: &mut Checker,
     fate: &Fate,
     mode: Mode,
-    over: &Rc<Cell<bool>>,
-    enough: &AtomicBool,
+    ends: Ends<'_>,
 ) -> Option<Violation> {
+    let Ends { over, enough, mut midway } = ends;
     let timeline = executor.timeline();
     let mut healed_at = None;
     let mut found = None;
@@ -240,6 +254,9 @@ fn watch(
         }
         if found.is_none() && step == Step::Quiet {
             found = checker.quiet(timeline.elapsed()).or_else(|| late(checker, &timeline, mode, healed_at));
+            if found.is_none() && midway.take_if(|at| checker.events() >= *at).is_some() {
+                found = checker.midway(mode.clock());
+            }
             if found.is_none() && over.get() && healed_at.is_none() {
                 fate.heal();
                 healed_at = Some(timeline.elapsed());

@@ -3,10 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::order_of;
 use contracts::v1::event::Body;
-use contracts::v1::{Event, GroupHandled, GroupPolicy, PositionsFate, RiskDecision, Verdict};
+use contracts::v1::{
+    Event, Fill, GroupHandled, GroupPolicy, PositionsFate, RiskDecision, RiskInput, StrategyMode,
+    TradingState, Verdict,
+};
+use contracts::{MANUAL, order_of};
 use domain::book::Book;
+use domain::book::history::RETURNS_MIN;
+use domain::money::E9;
 use domain::order::{OrderStage, OrderState};
 use domain::risk::Rule;
 
@@ -53,11 +58,45 @@ pub enum Seen {
     FillCorrected,
     /// An execution was taken back.
     FillBusted,
+    /// A signal of a strategy in shadow mode was decided.
+    Shadowed,
+    /// A strategy went to shadow mode.
+    ShadowBegun,
+    /// A strategy left shadow mode.
+    ShadowEnded,
+    /// Risk approved an order by hand.
+    HandApproved,
+    /// It approved one with exits.
+    HandBracket,
+    /// Risk denied an order by hand.
+    HandDenied,
+    /// An order by hand was filled, in part or as a whole.
+    HandFilled,
+    /// An account was halted in full.
+    HaltedInFull,
+    /// A strategy was halted.
+    StrategyHalted,
+    /// A strategy was killed.
+    StrategyKilled,
+    /// A strategy was killed and what it held closed.
+    StrategyFlattened,
+    /// A strategy that was stopped goes on.
+    StrategyResumed,
+    /// Part of a share was filled.
+    PartFilled,
+    /// An order for an amount was filled, in part or as a whole.
+    AmountFilled,
+    /// A correlation that was measured denied.
+    CorrelationDenied,
+    /// A value at risk that was measured denied.
+    VarDenied,
+    /// The tape was replayed in the middle of the run.
+    ReplayedMidway,
 }
 
 impl Seen {
     /// All of it.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 31] = [
         Self::TermsDenied,
         Self::TermsRequested,
         Self::TermsTaken,
@@ -72,40 +111,70 @@ impl Seen {
         Self::ScopeDenied,
         Self::FillCorrected,
         Self::FillBusted,
+        Self::Shadowed,
+        Self::ShadowBegun,
+        Self::ShadowEnded,
+        Self::HandApproved,
+        Self::HandBracket,
+        Self::HandDenied,
+        Self::HandFilled,
+        Self::HaltedInFull,
+        Self::StrategyHalted,
+        Self::StrategyKilled,
+        Self::StrategyFlattened,
+        Self::StrategyResumed,
+        Self::PartFilled,
+        Self::AmountFilled,
+        Self::CorrelationDenied,
+        Self::VarDenied,
+        Self::ReplayedMidway,
     ];
 
     /// In words.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::TermsDenied => "new terms denied",
-            Self::TermsRequested => "new terms requested",
-            Self::TermsTaken => "new terms taken",
-            Self::TermsRefused => "new terms refused",
-            Self::GroupCompleted => "group completed",
-            Self::GroupUnwound => "group unwound",
-            Self::GroupAlerted => "group alerted of",
-            Self::GroupStuck => "group stuck",
-            Self::StopFlattened => "stopped and flattened",
-            Self::StopHandedOver => "stopped and handed over",
-            Self::StopKept => "stopped and kept",
-            Self::ScopeDenied => "denied by limit of a scope",
-            Self::FillCorrected => "fill corrected",
-            Self::FillBusted => "fill busted",
-        }
+        self.row().1
     }
 
     /// What a run has to hold for it to happen.
     #[must_use]
     pub const fn extra(self) -> Extra {
+        self.row().0
+    }
+
+    const fn row(self) -> (Extra, &'static str) {
         match self {
-            Self::TermsDenied | Self::TermsRequested | Self::TermsTaken | Self::TermsRefused => Extra::Terms,
-            Self::GroupCompleted | Self::GroupUnwound | Self::GroupAlerted | Self::GroupStuck => {
-                Extra::Groups
-            }
-            Self::StopFlattened | Self::StopHandedOver | Self::StopKept => Extra::Fates,
-            Self::ScopeDenied => Extra::Limits,
-            Self::FillCorrected | Self::FillBusted => Extra::Restates,
+            Self::TermsDenied => (Extra::Terms, "new terms denied"),
+            Self::TermsRequested => (Extra::Terms, "new terms requested"),
+            Self::TermsTaken => (Extra::Terms, "new terms taken"),
+            Self::TermsRefused => (Extra::Terms, "new terms refused"),
+            Self::GroupCompleted => (Extra::Groups, "group completed"),
+            Self::GroupUnwound => (Extra::Groups, "group unwound"),
+            Self::GroupAlerted => (Extra::Groups, "group alerted of"),
+            Self::GroupStuck => (Extra::Groups, "group stuck"),
+            Self::StopFlattened => (Extra::Fates, "stopped and flattened"),
+            Self::StopHandedOver => (Extra::Fates, "stopped and handed over"),
+            Self::StopKept => (Extra::Fates, "stopped and kept"),
+            Self::ScopeDenied => (Extra::Limits, "denied by limit of a scope"),
+            Self::FillCorrected => (Extra::Restates, "fill corrected"),
+            Self::FillBusted => (Extra::Restates, "fill busted"),
+            Self::Shadowed => (Extra::Shadow, "signal in shadow mode"),
+            Self::ShadowBegun => (Extra::Shadow, "switched to shadow mode"),
+            Self::ShadowEnded => (Extra::Shadow, "switched to paper"),
+            Self::HandApproved => (Extra::ByHand, "order by hand approved"),
+            Self::HandBracket => (Extra::ByHand, "order by hand approved with exits"),
+            Self::HandDenied => (Extra::ByHand, "order by hand denied"),
+            Self::HandFilled => (Extra::ByHand, "order by hand filled"),
+            Self::HaltedInFull => (Extra::Scopes, "account halted in full"),
+            Self::StrategyHalted => (Extra::Scopes, "strategy halted"),
+            Self::StrategyKilled => (Extra::Scopes, "strategy killed"),
+            Self::StrategyFlattened => (Extra::Scopes, "strategy killed and flattened"),
+            Self::StrategyResumed => (Extra::Scopes, "strategy resumed"),
+            Self::PartFilled => (Extra::Parts, "part of a share filled"),
+            Self::AmountFilled => (Extra::Parts, "order for an amount filled"),
+            Self::CorrelationDenied => (Extra::Measures, "denied by a correlation measured"),
+            Self::VarDenied => (Extra::Measures, "denied by a value at risk measured"),
+            Self::ReplayedMidway => (Extra::Midway, "replayed in the middle"),
         }
     }
 
@@ -123,6 +192,8 @@ pub struct Counter {
     asking: BTreeSet<String>,
     /// New terms that a broker was asked for and has not answered, by order and revision.
     asked: BTreeSet<(String, u32)>,
+    /// Strategies in shadow mode.
+    shadows: BTreeSet<String>,
     /// How often each stage followed another.
     pub transitions: BTreeMap<Transition, u64>,
     /// How often everything else happened.
@@ -152,20 +223,37 @@ impl Counter {
                 }
             }
         }
+        if let Body::Fill(fill) = body {
+            self.filled(book, fill);
+        }
         if let Some(seen) = self.beside(body) {
             self.see(seen);
         }
     }
 
     fn decided(&mut self, book: &Book, decision: &RiskDecision) {
-        if decision.verdict() == Verdict::Denied {
-            self.step((Some(OrderStage::Requested), OrderStage::Denied));
-            if self.asking.contains(&decision.signal_id) {
-                self.see(Seen::TermsDenied);
+        let asks = self.asking.contains(&decision.signal_id);
+        let by_hand = decision.strategy == MANUAL && !asks;
+        match decision.verdict() {
+            Verdict::Denied => {
+                self.step((Some(OrderStage::Requested), OrderStage::Denied));
+                let seen = [
+                    (asks, Seen::TermsDenied),
+                    (by_hand, Seen::HandDenied),
+                    (OF_SCOPES.iter().any(|rule| rule.name() == decision.rule), Seen::ScopeDenied),
+                    (correlates(decision), Seen::CorrelationDenied),
+                    (is_at_risk(decision), Seen::VarDenied),
+                ];
+                seen.into_iter().filter(|(is_so, _)| *is_so).for_each(|(_, seen)| self.see(seen));
             }
-            if OF_SCOPES.iter().any(|rule| rule.name() == decision.rule) {
-                self.see(Seen::ScopeDenied);
+            Verdict::Approved if by_hand => {
+                self.see(Seen::HandApproved);
+                if decision.orders.len() > 1 {
+                    self.see(Seen::HandBracket);
+                }
             }
+            Verdict::Shadowed => self.see(Seen::Shadowed),
+            Verdict::Approved | Verdict::Unspecified => {}
         }
         let born = (Some(OrderStage::Requested), OrderStage::Approved);
         for spec in &decision.orders {
@@ -201,6 +289,19 @@ impl Counter {
         }
     }
 
+    fn filled(&mut self, book: &Book, fill: &Fill) {
+        let Some(order) = book.order(&fill.order_id) else { return };
+        // What a kill switch or a stop closes follows from no signal.
+        if order.spec.strategy == MANUAL && !order.signal_id.is_empty() {
+            self.see(Seen::HandFilled);
+        }
+        if order.spec.notional_e9.is_some() {
+            self.see(Seen::AmountFilled);
+        } else if fill.quantity_e9 % E9 != 0 {
+            self.see(Seen::PartFilled);
+        }
+    }
+
     /// What an event is beside a step of an order.
     fn beside(&mut self, body: &Body) -> Option<Seen> {
         let key = |order_id: &str, revision| (order_id.to_owned(), revision);
@@ -219,6 +320,18 @@ impl Counter {
             Body::StrategyDisabled(event) => {
                 (event.positions() == PositionsFate::Keep).then_some(Seen::StopKept)
             }
+            Body::StrategyEnabled(event) if event.mode() == StrategyMode::Shadow => {
+                self.shadows.insert(event.strategy.clone());
+                // What begins in it was not switched to it: nobody did.
+                (!event.actor.is_empty()).then_some(Seen::ShadowBegun)
+            }
+            Body::StrategyEnabled(event) => self.shadows.remove(&event.strategy).then_some(Seen::ShadowEnded),
+            Body::TradingHalted(halt) if !halt.strategy.is_empty() => Some(Seen::StrategyHalted),
+            Body::TradingHalted(halt) => (halt.state() == TradingState::Halted).then_some(Seen::HaltedInFull),
+            Body::TradingKilled(kill) if !kill.strategy.is_empty() => {
+                Some(if kill.flatten { Seen::StrategyFlattened } else { Seen::StrategyKilled })
+            }
+            Body::TradingResumed(resumed) => (!resumed.strategy.is_empty()).then_some(Seen::StrategyResumed),
             Body::PositionTransferred(_) => Some(Seen::StopHandedOver),
             Body::FillCorrected(_) => Some(Seen::FillCorrected),
             Body::FillBusted(_) => Some(Seen::FillBusted),
@@ -251,7 +364,26 @@ impl Counter {
         *self.transitions.entry(step).or_default() += 1;
     }
 
-    fn see(&mut self, seen: Seen) {
+    /// Counts something.
+    pub fn see(&mut self, seen: Seen) {
         *self.seen.entry(seen).or_default() += 1;
     }
+}
+
+/// Whether a correlation denied that was measured.
+fn correlates(decision: &RiskDecision) -> bool {
+    let measured = |input: &RiskInput| {
+        let found = input.correlation.as_ref();
+        found.is_some_and(|found| found.bars as usize >= RETURNS_MIN && !found.constant)
+    };
+    decision.rule == Rule::Correlation.name() && decision.inputs.iter().any(measured)
+}
+
+/// Whether a value at risk denied that was measured.
+fn is_at_risk(decision: &RiskDecision) -> bool {
+    let measured = |input: &RiskInput| {
+        let scenarios = input.scenarios.as_ref();
+        scenarios.is_some_and(|scenarios| scenarios.symbol.len() >= RETURNS_MIN)
+    };
+    decision.rule == Rule::MaxVar.name() && decision.inputs.iter().any(measured)
 }

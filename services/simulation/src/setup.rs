@@ -29,7 +29,20 @@ pub const INSIDE: [Inside; 3] = [
     ("other", "sma_cross", "second", &[("fast", "3"), ("slow", "5")]),
 ];
 
+/// The strategy that begins in shadow mode, where a seed has it.
+pub const SHADE: Inside = ("shade", "momentum", "paper", &[("lookback", "2"), ("threshold", "0.001")]);
+
 const E9: i64 = 1_000_000_000;
+
+/// Whether a seed has the strategy that begins in shadow mode.
+pub fn has_shade(seed: u64, mask: &Mask) -> bool {
+    mask.holds(Extra::Shadow) && ChaCha8Rng::seed_from_u64(seed ^ 0x5_4ade).random_range(0..2) == 0
+}
+
+/// Whether a seed has limits by correlation and value at risk.
+pub fn is_measured(seed: u64, mask: &Mask) -> bool {
+    mask.holds(Extra::Measures) && ChaCha8Rng::seed_from_u64(seed ^ 0x3ea_5e8e).random_range(0..3) == 0
+}
 
 /// What is to be put on the tape.
 pub struct Plan<'run> {
@@ -73,17 +86,8 @@ pub fn write(
     for account in ACCOUNTS {
         put(log, at_ns, "limits", account, Body::LimitsSet(limits_of(rng, account)));
     }
-    for (name, kind, account, parameters) in INSIDE {
-        let registered = StrategyRegistered {
-            strategy: name.into(),
-            kind: kind.into(),
-            parameters: parameters
-                .iter()
-                .map(|(name, value)| Parameter { name: (*name).into(), value: (*value).into() })
-                .collect(),
-            ..registration(account)
-        };
-        register(log, at_ns, name, registered);
+    for strategy in &INSIDE {
+        register(log, at_ns, inside(strategy), StrategyMode::Paper);
     }
     if wild {
         log.add_consumer(stream::MARKET, WILD_CONSUMER, &["market.bar.>".to_owned()], 1_000)?;
@@ -96,17 +100,39 @@ pub fn write(
             group_policy: policy.into(),
             ..registration(ACCOUNTS[0])
         };
-        register(log, at_ns, WILD, registered);
+        register(log, at_ns, registered, StrategyMode::Paper);
     }
     if plan.mask.holds(Extra::Limits) {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x11_3175);
-        for (number, (scope, limits)) in scopes_of(&mut rng).into_iter().enumerate() {
-            let set =
-                LimitsSet { scope: Some(scope), version: 1, limits: Some(limits), ..LimitsSet::default() };
-            put(log, at_ns, "scope", &number.to_string(), Body::LimitsSet(set));
-        }
+        limit(log, at_ns, "scope", scopes_of(&mut rng));
+    }
+    if is_measured(plan.seed, plan.mask) {
+        let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x7_a112);
+        limit(log, at_ns, "measure", measures_of(&mut rng));
+    }
+    if has_shade(plan.seed, plan.mask) {
+        register(log, at_ns, inside(&SHADE), StrategyMode::Shadow);
     }
     Ok(costs)
+}
+
+/// States limits of scopes.
+fn limit(log: &MemoryLog, at_ns: i64, handler: &str, limits: Vec<(LimitScope, TradeLimits)>) {
+    for (number, (scope, limits)) in limits.into_iter().enumerate() {
+        let set = LimitsSet { scope: Some(scope), version: 1, limits: Some(limits), ..LimitsSet::default() };
+        put(log, at_ns, handler, &number.to_string(), Body::LimitsSet(set));
+    }
+}
+
+/// The registration of a strategy inside.
+fn inside(&(name, kind, account, parameters): &Inside) -> StrategyRegistered {
+    let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).into(), value: (*value).into() };
+    StrategyRegistered {
+        strategy: name.into(),
+        kind: kind.into(),
+        parameters: parameters.iter().map(parameter).collect(),
+        ..registration(account)
+    }
 }
 
 /// What becomes of the wild strategy's groups: every policy in a fourth of the seeds of each world.
@@ -141,6 +167,28 @@ fn scopes_of(rng: &mut ChaCha8Rng) -> Vec<(LimitScope, TradeLimits)> {
         (LimitScope { symbol: symbol.into(), ..account(0) }, of_symbol),
         (LimitScope { strategy: INSIDE[1].0.into(), ..account(1) }, second),
     ]
+}
+
+/// Limits of what a strategy on either account opens, by value at risk and by correlation. Until there are returns enough
+/// they deny whatever they have to measure.
+fn measures_of(rng: &mut ChaCha8Rng) -> Vec<(LimitScope, TradeLimits)> {
+    let bars = rng.random_range(30..60);
+    let var = TradeLimits {
+        max_var_e9: Some(rng.random_range(1..20) * E9 / 10_000),
+        var_bars: Some(bars),
+        ..TradeLimits::default()
+    };
+    let correlation = TradeLimits {
+        max_correlation_e9: Some(rng.random_range(-5..15) * E9 / 100),
+        correlation_bars: Some(bars),
+        ..TradeLimits::default()
+    };
+    let of = |(strategy, _, account, _): Inside| LimitScope {
+        account: account.into(),
+        strategy: strategy.into(),
+        ..LimitScope::default()
+    };
+    vec![(of(INSIDE[0]), var), (of(INSIDE[2]), correlation)]
 }
 
 fn registration(account: &str) -> StrategyRegistered {
@@ -202,11 +250,12 @@ fn limits_of(rng: &mut ChaCha8Rng, account: &str) -> LimitsSet {
     }
 }
 
-fn register(log: &MemoryLog, at_ns: i64, name: &str, registered: StrategyRegistered) {
-    put(log, at_ns, "register", name, Body::StrategyRegistered(registered));
-    let mode = StrategyMode::Paper.into();
-    let enabled = StrategyEnabled { strategy: name.into(), mode, ..StrategyEnabled::default() };
-    put(log, at_ns, "enable", name, Body::StrategyEnabled(enabled));
+fn register(log: &MemoryLog, at_ns: i64, registered: StrategyRegistered, mode: StrategyMode) {
+    let name = registered.strategy.clone();
+    put(log, at_ns, "register", &name, Body::StrategyRegistered(registered));
+    let strategy = name.clone();
+    let enabled = StrategyEnabled { strategy, mode: mode.into(), ..StrategyEnabled::default() };
+    put(log, at_ns, "enable", &name, Body::StrategyEnabled(enabled));
 }
 
 /// Puts an event of the set-up on the tape.

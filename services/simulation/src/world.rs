@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contracts::{from_timestamp, stream};
 use domain::calendar::Calendar;
-use event_log::{EventLog as _, Tape};
+use event_log::EventLog as _;
 use ingest::clock::{ClockConfig, Speed};
 use runtime::clock::VirtualClock as _;
 use runtime::{Context, Health, clock};
@@ -16,27 +16,23 @@ use tokio_util::sync::CancellationToken;
 use crate::database::Database;
 use crate::exchange::Exchange;
 use crate::executor::Executor;
-use crate::fate::Fault;
+use crate::fate::{Extra, Fault, Mask};
 use crate::market::Market;
+use crate::operator::Desk;
 use crate::process::supervised;
 use crate::run::Mode;
+use crate::setup::has_shade;
 use crate::tape::Tapes;
 use crate::{feed, operator, outside};
 
 /// Who takes part beside the services, and what they do.
 #[derive(Clone, Copy, Debug)]
-pub struct Others {
+pub struct Others<'run> {
     pub seed: u64,
     /// Somebody gives commands.
     pub operator: bool,
-    /// The operator asks for new terms of orders.
-    pub terms: bool,
-    /// The wild strategy wants pairs of which one leg waits for long.
-    pub groups: bool,
-    /// The operator says what becomes of what a stopped strategy holds.
-    pub fates: bool,
-    /// The operator changes limits by scope.
-    pub limits: bool,
+    /// What is left out.
+    pub mask: &'run Mask,
 }
 
 /// What stands around the services of a run.
@@ -88,26 +84,44 @@ impl World<'_> {
     }
 
     /// The wild strategy and the operator.
-    pub fn others(&self, executor: &mut Executor, others: Others) {
-        let Others { seed, groups, .. } = others;
+    pub fn others(&self, executor: &mut Executor, others: Others<'_>) {
+        let Others { seed, operator, mask } = others;
+        let groups = mask.holds(Extra::Groups);
         self.service(executor, "wild", move |context| {
             outside::run(context.tape, seed, groups, context.shutdown)
         });
-        if !others.operator {
-            return;
+        if operator {
+            self.operators(executor, seed, mask);
         }
-        let tape: Tape = self.tapes.of("operator");
-        let database = self.database.clone();
-        let fates = others.fates;
-        executor.spawn(operator::run(tape, database, seed, fates, CancellationToken::new()));
-        if others.terms {
-            let (tape, database) = (self.tapes.of("operator"), self.database.clone());
-            let (mode, shutdown) = (self.mode.clock(), CancellationToken::new());
-            executor.spawn(operator::ask_for_terms(tape, database, mode, seed, shutdown));
+    }
+
+    /// Everything that the operator does: each extra by itself, as if somebody else did it.
+    fn operators(&self, executor: &mut Executor, seed: u64, mask: &Mask) {
+        let desk = Desk {
+            tape: self.tapes.of("operator"),
+            database: self.database.clone(),
+            clock: self.mode.clock(),
+            seed,
+            shutdown: CancellationToken::new(),
+        };
+        executor.spawn(operator::run(desk.clone(), mask.holds(Extra::Fates)));
+        if mask.holds(Extra::Terms) {
+            executor.spawn(operator::ask_for_terms(desk.clone()));
         }
-        if others.limits {
-            let tape: Tape = self.tapes.of("operator");
-            executor.spawn(operator::change_limits(tape, seed, CancellationToken::new()));
+        if mask.holds(Extra::Limits) {
+            executor.spawn(operator::change_limits(desk.clone()));
+        }
+        if has_shade(seed, mask) {
+            executor.spawn(operator::switch_modes(desk.clone()));
+        }
+        if mask.holds(Extra::ByHand) {
+            executor.spawn(operator::place_orders(desk.clone()));
+        }
+        if mask.holds(Extra::Scopes) {
+            executor.spawn(operator::stop_scopes(desk.clone()));
+        }
+        if mask.holds(Extra::Parts) {
+            executor.spawn(operator::trade_parts(desk));
         }
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use broker::Report;
 use contracts::v1::{GroupKind, OrderSpec, OrderType};
 use domain::invariant::AtBroker;
-use domain::money::{Price, Quantity};
-use domain::order::{BrokerReport, BrokerTruth, Execution, OrderState, OrderStatus, Standing};
+use domain::money::{Amount, Price, Quantity};
+use domain::order::{BrokerReport, BrokerTruth, CENT, Execution, OrderState, OrderStatus, Standing};
 
 /// One order at the exchange.
 pub(super) struct Held {
@@ -18,6 +18,8 @@ pub(super) struct Held {
     pub working: bool,
     /// What was traded, whatever became of it since.
     pub filled: i64,
+    /// What it came to.
+    value: Amount,
     pub fills: u32,
     /// What counts of it now.
     pub executions: Vec<Execution>,
@@ -34,10 +36,33 @@ impl Held {
             history: Vec::new(),
             working: true,
             filled: 0,
+            value: Amount::ZERO,
             fills: 0,
             executions: Vec::new(),
             restated: Vec::new(),
         }
+    }
+
+    /// Takes an execution in.
+    pub fn fill(&mut self, execution: &Execution) {
+        self.filled += execution.quantity.0;
+        self.value.0 += Amount::notional(execution.price, execution.quantity).0;
+        self.fills += 1;
+        self.executions.push(execution.clone());
+    }
+
+    /// Whether nothing is left to trade: of an order for an amount less than a cent.
+    pub fn is_filled(&self) -> bool {
+        match self.spec.notional_e9 {
+            Some(notional) => i128::from(notional) - self.value.0 < CENT.0,
+            None => self.filled >= self.spec.quantity_e9,
+        }
+    }
+
+    /// Shares of it that may come late, when it is cancelled: none where it is for an amount, which buys as many as it does.
+    pub fn may_come_late(&self) -> i64 {
+        let may = self.working && self.is_alone() && self.spec.notional_e9.is_none();
+        if may { self.spec.quantity_e9 - self.filled } else { 0 }
     }
 
     /// Whether it belongs to no group.
@@ -69,7 +94,7 @@ impl Held {
         if self.working {
             return Standing::Working;
         }
-        if self.filled >= self.spec.quantity_e9 {
+        if self.is_filled() {
             return Standing::Filled;
         }
         let end = self.history.iter().rev().find_map(|said| match &said.report {

@@ -4,5 +4,6 @@
 
 mod chain;
 mod exchange;
+mod extras;
 mod failures;
 mod seeds;
