@@ -192,14 +192,20 @@ impl Follower {
         order.broker == SIMULATED && self.moved.contains(&order.spec.account)
     }
 
-    /// What an intent must be when its writer had read no further than `read`: it may not have known yet that the order
-    /// is to be cancelled, or that the kill switch was put back. It is sent all the same, and what came between follows.
+    /// What an intent or a request to cancel must be when its writer had read no further than `read`: it may not have known
+    /// yet that the order is to be cancelled, or that the kill switch was put back. It is sent all the same, and what came
+    /// between follows.
     #[must_use]
-    pub fn derive_sent(&self, recorded: &Recorded, read: Book) -> Derived {
+    pub fn derive_unaware(&self, recorded: &Recorded, read: Book) -> Derived {
         let mut machine = Machine::new(read, &[], self.machine.calendar);
         // Of what it tried itself to close positions its memory may hold less than the writer kept.
         machine.tried.clone_from(&self.machine.tried);
-        sent(&machine, &recorded.event)
+        match &recorded.event.body {
+            Some(Body::OrderCancelRequested(request)) => {
+                requested(&machine, &request.order_id, &recorded.event)
+            }
+            _ => sent(&machine, &recorded.event),
+        }
     }
 
     /// Folds the next event of TRADING.

@@ -296,7 +296,7 @@ impl Machine {
     /// An order that changed is looked at; one that failed makes its group worth looking at too.
     fn look_at(&mut self, order_id: &str) {
         if let Some(order) = self.book.order(order_id).filter(|order| order.status == OrderStatus::Rejected) {
-            let group = self.group(order, |_| true);
+            let group = group(self.book.open_orders(), order);
             self.attention.extend(group);
         }
         self.attention.insert(order_id.to_owned());
@@ -360,10 +360,12 @@ impl Machine {
             match phase(order) {
                 Phase::MustWithdraw => work.push(Work::Withdraw(order_id)),
                 Phase::MustSubmit => {
-                    let ready = |order: &OrderState| {
+                    let ready = |order: &&OrderState| {
                         phase(order) == Phase::MustSubmit && self.entry(order) == Entry::Done
                     };
-                    let group = self.group(order, ready);
+                    // Whatever is still to be submitted is among those looked at.
+                    let looked_at = self.attention.iter().filter_map(|order_id| self.book.order(order_id));
+                    let group = group(looked_at.filter(ready), order);
                     if groups.insert(group.join(",")) {
                         work.push(Work::Submit(group));
                     }
@@ -402,21 +404,6 @@ impl Machine {
         self.book.marked_ns(account)
     }
 
-    /// Ids of the open orders of the same decision that `wanted` accepts, by leg and place in their group.
-    fn group(&self, of: &OrderState, wanted: impl Fn(&OrderState) -> bool) -> Vec<String> {
-        if of.decision_id.is_empty() {
-            return vec![of.id().to_owned()];
-        }
-        let mut group: Vec<_> = self
-            .book
-            .open_orders()
-            .filter(|order| order.decision_id == of.decision_id && wanted(order))
-            .map(|order| (order.spec.leg, place_in_group(order), order.id().to_owned()))
-            .collect();
-        group.sort();
-        group.into_iter().map(|(.., order_id)| order_id).collect()
-    }
-
     /// The leg whose refusal takes `order` with it: never a silent half position.
     pub(crate) fn failed_leg(&self, order: &OrderState) -> Option<String> {
         if planted::is(Bug::UnwindSkipped) {
@@ -452,6 +439,19 @@ impl Machine {
 /// The orders that a group may have: the entry or the target of a pair, and its exits.
 pub(crate) fn members(group: &str) -> [String; 3] {
     [group.to_owned(), contracts::child_order_id(group, 0), contracts::child_order_id(group, 1)]
+}
+
+/// Ids of the orders `among` some that came of the same decision as one, by leg and place in their group.
+fn group<'book>(among: impl Iterator<Item = &'book OrderState>, of: &OrderState) -> Vec<String> {
+    if of.decision_id.is_empty() {
+        return vec![of.id().to_owned()];
+    }
+    let mut group: Vec<_> = among
+        .filter(|order| order.decision_id == of.decision_id)
+        .map(|order| (order.spec.leg, place_in_group(order), order.id().to_owned()))
+        .collect();
+    group.sort();
+    group.into_iter().map(|(.., order_id)| order_id).collect()
 }
 
 /// An order's place among those of its leg: the entry or the order that stands alone, the target, the stop.

@@ -26,7 +26,10 @@ impl PostgresReadModel {
 #[async_trait]
 impl ReadModel for PostgresReadModel {
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
-        let snapshot = queries::deciding_snapshot(&self.pool, signal_ids).await;
+        // On a task of its own: with thousands of open orders the rows take long to read, and decisions go on meanwhile.
+        let (pool, signal_ids) = (self.pool.clone(), signal_ids.to_vec());
+        let read = tokio::spawn(async move { queries::deciding_snapshot(&pool, &signal_ids).await });
+        let snapshot = read.await.map_err(ReadError::of("the book and decisions"))?;
         let (book, decided) = snapshot.map_err(ReadError::of("the book and decisions"))?;
         Ok(Snapshot { book, decided })
     }

@@ -339,6 +339,17 @@ impl Machine {
 
     /// Takes an instant and answers its signals, by strategy and symbol. One that is past warms up only.
     pub fn step(&mut self, instant: &Instant) -> Vec<Outgoing> {
+        let past = self.is_past(instant);
+        let signals = self.derive(instant);
+        if !past {
+            self.shadows.decided(self.hosts.keys(), &signals, self.market_sequence);
+        }
+        signals
+    }
+
+    /// The same for who follows another host and may derive what that one, which knew of other fills, did not signal: what
+    /// strategies asked for in shadow mode is then what is on the tape, by [`Machine::recall`].
+    pub fn derive(&mut self, instant: &Instant) -> Vec<Outgoing> {
         let mut signals = std::mem::take(&mut self.of_fills);
         let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
         let past = self.is_past(instant);
@@ -361,9 +372,6 @@ impl Machine {
         self.market_sequence = basis[0];
         // Stable: several signals of one strategy on one symbol keep the order of their causes.
         signals.sort_by(|left, right| order_key(left).cmp(&order_key(right)));
-        if !past {
-            self.shadows.decided(self.hosts.keys(), &signals, basis[0]);
-        }
         signals
     }
 

@@ -103,11 +103,11 @@ impl Orders {
         let mut derived = self.follower.derive(recorded).await.map_err(ReplayError::broker)?;
         let read = read_of(&recorded.event, stream::TRADING);
         if !derived.is(&recorded.event.id)
-            && matches!(recorded.event.body, Some(Body::OrderSubmitted(_)))
+            && matches!(recorded.event.body, Some(Body::OrderSubmitted(_) | Body::OrderCancelRequested(_)))
             && (1..self.follower.book().sequence()).contains(&read)
             && let Some(book) = Box::pin(decisions.as_of(read)).await?
         {
-            let unaware = self.follower.derive_sent(recorded, book);
+            let unaware = self.follower.derive_unaware(recorded, book);
             derived = if unaware.is(&recorded.event.id) { unaware } else { derived };
         }
         Ok(match derived {

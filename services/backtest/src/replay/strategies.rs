@@ -62,6 +62,8 @@ pub(super) struct Strategies {
     /// On the wall clock: what of TRADING the service may not have read yet. Its next signal says how far it had.
     unread: VecDeque<Recorded>,
     registry: Registry,
+    /// What is derived is what is signalled, whatever is on record.
+    leads: bool,
     /// What those that were stopped and keep their positions may have made of the last instant, enabled before they did.
     unbound: Vec<Expected>,
 }
@@ -81,6 +83,7 @@ impl Strategies {
             handled_ns: i64::MIN,
             unread: VecDeque::new(),
             registry: Registry::default(),
+            leads: false,
             unbound: Vec::new(),
         }
     }
@@ -229,6 +232,7 @@ impl Strategies {
     /// Takes the instants through a MARKET sequence and answers their signals, in the order of the service.
     pub async fn signals(&mut self, through: u64, market: &mut Market) -> Result<Vec<Event>, LogError> {
         self.expected.clear();
+        self.leads = true;
         self.take(through, market).await?;
         Ok(self.expected.drain(..).map(|expected| expected.event).collect())
     }
@@ -242,6 +246,9 @@ impl Strategies {
 
     fn signal(&mut self, recorded: &Recorded, strategy: &str) -> Found {
         let event = &recorded.event;
+        if self.clock == ClockMode::Wall {
+            self.machine.recall(recorded);
+        }
         if !self.seen.insert(event.id.clone()) {
             return Found::Diverged(Divergence::not_derived(recorded));
         }
@@ -375,13 +382,23 @@ impl Strategies {
         if through <= self.read {
             return Ok(());
         }
+        if self.clock == ClockMode::Tape {
+            // What was wanted before an instant was marked, the service has started before it took the instant.
+            self.start_all(market).await?;
+        }
         for recorded in market.between(self.read, through).await? {
             self.instants.push(recorded);
         }
         self.read = through;
         while let Some(instant) = self.instants.next_complete() {
             let market = instant.last_sequence();
-            for Outgoing { event, .. } in self.machine.step(&instant) {
+            // On the wall clock the service may have known less of its fills where it did not signal.
+            let made = if self.leads || self.clock == ClockMode::Tape {
+                self.machine.step(&instant)
+            } else {
+                self.machine.derive(&instant)
+            };
+            for Outgoing { event, .. } in made {
                 let strategy = event.source.clone();
                 if !self.seen.contains(&event.id) {
                     self.expected.push(Expected { event, market, strategy, demanded: true });

@@ -18,6 +18,9 @@ use crate::machine::Work;
 use crate::step::{Step, StepError};
 use crate::words;
 
+/// Groups that are submitted together: what comes meanwhile waits for their answers.
+const GROUPS_MAX: usize = 32;
+
 impl Shell {
     /// Does what there is to do for orders until nothing is left or nothing gets further.
     pub(super) async fn settle_orders(&mut self) -> Result<(), Error> {
@@ -65,6 +68,7 @@ impl Shell {
 
     async fn do_all(&mut self, work: &[Work]) -> Result<(), Error> {
         let (mut singles, mut closings, mut to_send) = (Vec::new(), Vec::new(), Vec::new());
+        let mut groups: Vec<&[String]> = Vec::new();
         let mut closed = BTreeSet::new();
         // What an order takes the place of goes before the order comes.
         for item in work {
@@ -76,7 +80,7 @@ impl Shell {
             match item {
                 Work::Submit(group) => match group.as_slice() {
                     [order_id] => singles.push(order_id.clone()),
-                    legs => self.submit_group(legs).await?,
+                    legs => groups.push(legs),
                 },
                 Work::Withdraw(order_id) => {
                     self.store_and_log(vec![Step::Withdraw { order_id: order_id.clone() }]).await?;
@@ -104,6 +108,9 @@ impl Shell {
                 Work::Cancel(_) => {}
             }
         }
+        for groups in groups.chunks(self.groups_at_once(&groups)) {
+            self.submit_groups(groups).await?;
+        }
         if !closings.is_empty() {
             self.store_and_log(closings).await?;
             self.catch_up().await?;
@@ -130,8 +137,15 @@ impl Shell {
         self.machine.book().order(order_id).map(|order| order.spec.account.clone()).unwrap_or_default()
     }
 
-    async fn submit_group(&mut self, legs: &[String]) -> Result<(), Error> {
-        let legs = self.without_exits(legs);
+    /// How many groups are submitted together: a broker outside takes long over each, and its answers are stored at once.
+    fn groups_at_once(&self, groups: &[&[String]]) -> usize {
+        let is_remote = |order_id: &String| self.broker.is_remote_for(&self.account_of(order_id));
+        if groups.iter().any(|legs| legs.iter().any(is_remote)) { 1 } else { GROUPS_MAX }
+    }
+
+    /// Submits groups: all of each, or nothing of any. An atomic batch of many events costs no more than one of two.
+    async fn submit_groups(&mut self, groups: &[&[String]]) -> Result<(), Error> {
+        let legs: Vec<String> = groups.iter().flat_map(|legs| self.without_exits(legs)).collect();
         let intents: Vec<_> = legs.iter().map(|order_id| self.intent(order_id)).collect();
         if self.store_group(&intents).await? {
             self.catch_up().await?;

@@ -7,7 +7,7 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use domain::money::Amount;
 use domain::order::{CENT, OrderStatus};
-use event_log::{Append, AppendError, Expect};
+use event_log::{Append, AppendError, Appended, Expect};
 use planted::Bug;
 
 use super::{Error, Shell};
@@ -17,6 +17,8 @@ use crate::step::{Step, StepError};
 const ATTEMPTS_MAX: u32 = 10;
 /// Events that the tape takes in one atomic batch.
 const BATCH_MAX: usize = event_log::MAX_BATCH;
+/// Events from which on an atomic batch is quicker than each by itself.
+const TOGETHER_MIN: usize = 8;
 
 impl Shell {
     /// Adds steps in their order; those of different aggregates do not wait for each other. Answers the
@@ -29,8 +31,7 @@ impl Shell {
             self.catch_up().await?;
             let chunk = self.chunk(&mut todo, &mut failed);
             let appends = chunk.iter().map(|(_, append)| append.clone()).collect();
-            let tape = &self.context.tape;
-            let outcomes = runtime::append_all(tape, &self.context.shutdown, appends).await;
+            let outcomes = self.append_chunk(appends).await;
             let mut again = Vec::new();
             for ((step, append), outcome) in chunk.into_iter().zip(outcomes) {
                 match outcome {
@@ -52,6 +53,19 @@ impl Shell {
             }
         }
         Ok(failed)
+    }
+
+    /// Appends events of different aggregates: many as one atomic batch, which the tape syncs once and others wait for once;
+    /// where that is refused, or its outcome not known, each by itself.
+    async fn append_chunk(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let tape = &self.context.tape;
+        if (TOGETHER_MIN..=BATCH_MAX).contains(&appends.len()) {
+            match tape.append_batch(appends.clone()).await {
+                Ok(stored) => return stored.into_iter().map(Ok).collect(),
+                Err(error) => tracing::debug!(%error, "one by one: {error}"),
+            }
+        }
+        runtime::append_all(tape, &self.context.shutdown, appends).await
     }
 
     /// Adds steps in their order, all or none, each seeing what those before it did; where they are more than
