@@ -239,6 +239,12 @@ impl Machine {
         self.shadows.take(recorded);
     }
 
+    /// Leaves it to the tape what a strategy in shadow mode asked for in the instant of a MARKET sequence: who follows
+    /// another host does not know what that one had read there.
+    pub fn undecided(&mut self, strategy: &str, market_sequence: u64) {
+        self.shadows.undecided(strategy, market_sequence);
+    }
+
     /// What the registrations folded so far ask for. Every `Start` wants a [`Machine::start`].
     pub fn changes(&mut self) -> Vec<Change> {
         if !std::mem::take(&mut self.stale) {

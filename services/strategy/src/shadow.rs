@@ -5,8 +5,8 @@
 //! that it has not signalled there, what it really holds: no built-in strategy looks at more of its position than the side.
 //!
 //! A signal counts from the instant after its own on, as its fill would. It says which instant of MARKET it is of, so that an
-//! instant that is taken again meets what it met at first, whatever of its own signals is on the tape already. Whether it
-//! was decided in shadow mode, its basis says too.
+//! instant that is taken again meets what it met at first, whatever of its own signals is on the tape already. It is one of
+//! shadow mode where it stands on the tape behind the change to it, as it is for risk.
 
 use std::collections::BTreeMap;
 
@@ -41,9 +41,6 @@ struct Shadow {
 
 impl Shadow {
     fn note(&mut self, event: &Event, signal: &Signal) {
-        if basis_of(event, stream::TRADING).unwrap_or_default() < self.since {
-            return;
-        }
         let market = basis_of(event, stream::MARKET).unwrap_or_default();
         for leg in &signal.legs {
             let asked = self.asked.entry(leg.symbol.clone()).or_default();
@@ -76,6 +73,7 @@ impl Shadows {
                 // What it decided here is remembered already, and the last of it counts.
                 let market = basis_of(event, stream::MARKET).unwrap_or_default();
                 if let Some(shadow) = self.of.get_mut(&signal.strategy)
+                    && recorded.sequence > shadow.since
                     && market > shadow.decided
                 {
                     shadow.note(event, signal);
@@ -107,6 +105,15 @@ impl Shadows {
                 shadow.decided = shadow.decided.max(market);
             }
         }
+    }
+
+    /// Forgets what a strategy was taken to ask for in the instant of `market`: what stands on the tape says it.
+    pub fn undecided(&mut self, strategy: &str, market: u64) {
+        let Some(shadow) = self.of.get_mut(strategy) else { return };
+        for asked in shadow.asked.values_mut() {
+            asked.remove(&market);
+        }
+        shadow.decided = shadow.decided.min(market.saturating_sub(1));
     }
 
     /// What a strategy asked for before the instant of `market`; nothing where it goes by what it really holds.

@@ -165,6 +165,7 @@ impl Strategies {
                 for strategy in [&moved.from_strategy, &moved.to_strategy] {
                     self.allow(strategy);
                     self.registry.told_otherwise(strategy, self.due);
+                    self.machine.undecided(strategy, self.due);
                 }
             }
             return self.fold_now(recorded);
