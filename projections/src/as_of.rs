@@ -29,7 +29,7 @@ use event_log::{Delivery, LogError, Recorded, Tape};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::queries::{AccountRow, OrderFilter, OrderRow, PositionRow, StrategyRow, past};
+use crate::queries::{AccountRow, OrderFilter, OrderRow, Part, PositionRow, StrategyRow, Turn, past};
 use crate::trading;
 use beside::Beside;
 pub(crate) use beside::{OrderSeen, StrategySeen};
@@ -208,18 +208,13 @@ impl Past {
         rows.collect()
     }
 
-    /// The newest `limit` orders as [`crate::queries::list_orders`] gives them. Orders that ended before the last
+    /// Orders as [`crate::queries::list_orders`] gives them. Orders that ended before the last
     /// [`domain::book::SETTLED_ORDERS_MAX`] ones are in the present list only.
     #[must_use]
-    pub fn orders(&self, filter: &OrderFilter, limit: u32) -> Vec<OrderRow> {
-        let rows = self.changed.beside.orders().filter_map(|(order_id, seen)| {
-            let order = self.book.order(order_id)?;
-            Some(past::order(order, seen))
-        });
-        let mut rows: Vec<OrderRow> = rows.filter(|row| past::is_wanted(row, filter)).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.approved_ns, row.first_sequence)));
-        rows.truncate(limit as usize);
-        rows
+    pub fn orders(&self, filter: &OrderFilter, turn: Turn, limit: u32) -> Part<OrderRow> {
+        let seen = self.changed.beside.orders();
+        let rows = seen.filter_map(|(order_id, seen)| Some(past::order(self.book.order(order_id)?, seen)));
+        past::orders(rows, filter, turn, limit)
     }
 
     /// Strategies as [`crate::queries::strategies`] gives them.

@@ -2,7 +2,9 @@
 //!
 //! The bar of an interval is the last event that states it. A revision restates it, and so does a second
 //! bar of the same interval from another source; the values replaced are kept in `revisions`, so that a
-//! bar can be read as of any sequence.
+//! bar can be read as of any sequence and as it was known at any instant. A restatement is known behind the
+//! newest bar of its series that stands before it on the tape, or behind its own event time where that is
+//! later, as in the segments of a backtest.
 
 mod batch;
 mod copy;
@@ -71,6 +73,10 @@ static REVISIONS: Table = Table {
         column("old_low", PRICE),
         column("old_close", PRICE),
         column("old_volume", VOLUME),
+        column("old_start_ns", Kind::Int),
+        column("old_vwap", PRICE),
+        column("old_origin", Kind::Text),
+        column("known_ns", Kind::Int),
     ],
 };
 
@@ -167,6 +173,7 @@ fn row(
         timeframe,
         close_ns,
         start_ns,
+        stated_ns: event_time_ns,
         prices_e9: [bar.open_e9, bar.high_e9, bar.low_e9, bar.close_e9],
         volume_e3: bar.volume_e3,
         vwap_e9: bar.vwap_e9,

@@ -12,6 +12,7 @@ use event_log::{DurableState, Tape};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use crate::as_of::Past;
 use crate::queries::{self, QueryError, RefusedSignals, StrategyRow, TrackRecord, TrackRecords};
 
 /// The durable consumer on MARKET of the service that hosts the built-in strategies.
@@ -76,7 +77,7 @@ pub async fn strategy_reports(
     records: &TrackRecords,
 ) -> Result<Vec<StrategyReport>, QueryError> {
     let rows = queries::strategies(pool).await?;
-    let refused = queries::refused_signals(pool).await?;
+    let refused = queries::refused_signals(pool, u64::MAX).await?;
     let mut lags: BTreeMap<String, Option<DurableState>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.registered) {
         let consumer = consumer(row);
@@ -86,7 +87,27 @@ pub async fn strategy_reports(
             lags.insert(consumer.to_owned(), asked.ok().and_then(Result::ok).flatten());
         }
     }
-    let report = |row: StrategyRow| StrategyReport {
+    let lag = |row: &StrategyRow| lags.get(consumer(row)).copied().flatten().filter(|_| row.registered);
+    Ok(rows.into_iter().map(|row| report(lag(&row), row, records, &refused)).collect())
+}
+
+/// The same of a moment of the past, with the `records` up to its sequence. How far a consumer was then nobody knows.
+pub async fn strategy_reports_of(
+    pool: &PgPool,
+    past: &Past,
+    records: &TrackRecords,
+) -> Result<Vec<StrategyReport>, QueryError> {
+    let refused = queries::refused_signals(pool, past.sequence()).await?;
+    Ok(past.strategies().into_iter().map(|row| report(None, row, records, &refused)).collect())
+}
+
+fn report(
+    lag: Option<DurableState>,
+    row: StrategyRow,
+    records: &TrackRecords,
+    refused: &BTreeMap<String, RefusedSignals>,
+) -> StrategyReport {
+    StrategyReport {
         state: row.state().to_owned(),
         record: records.of(&row.strategy),
         refused: refused.get(&row.strategy).copied().unwrap_or_default(),
@@ -95,11 +116,10 @@ pub async fn strategy_reports(
             stream: MARKET.to_owned(),
             consumer: consumer(&row).to_owned(),
             subjects: subjects(&row),
-            lag: lags.get(consumer(&row)).copied().flatten().filter(|_| row.registered),
+            lag,
         },
         row,
-    };
-    Ok(rows.into_iter().map(report).collect())
+    }
 }
 
 fn consumer(row: &StrategyRow) -> &str {

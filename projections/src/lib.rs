@@ -44,7 +44,7 @@ pub use connect::{
 };
 pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
-pub use fleet::{Setting, StrategyReport, Subscription, strategy_reports};
+pub use fleet::{Setting, StrategyReport, Subscription, strategy_reports, strategy_reports_of};
 pub use hours::{HoursError, hours};
 pub use in_name::{InNameError, book_from, in_name, left_behind};
 pub use lead::{Lead, lead};

@@ -86,15 +86,16 @@ impl Name {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            // 2: how far the live bars of a series reach; 3: since when.
-            Self::Bars => 3,
+            // 2: how far the live bars of a series reach; 3: since when; 4: behind which instant a bar was restated.
+            Self::Bars => 4,
             // 2: the lots of positions, what is remembered for breakers and sizing; 3: where an order stood after each
             // of its events, who asked for other terms, and nothing of what contradicts its subject; 4: which other terms
             // were denied, and how they are numbered; 5: prices that brokers stated of what they hold,
             // and by how much splits changed positions; 6: what was said of the positions of a strategy goes on while it is
             // in shadow mode, and while a stop says nothing of them; 7: when a broker refused to cancel an order;
-            // 8: when a decision was made; 9: what stops a scope is the strictest of what was said of it.
-            Self::Trading => 9,
+            // 8: when a decision was made; 9: what stops a scope is the strictest of what was said of it; 10: differences
+            // with brokers that somebody has to look at are alerts.
+            Self::Trading => 10,
             // 2: what a search tries instead of the values that stand in for it.
             Self::Backtests => 2,
             _ => 1,

@@ -19,6 +19,7 @@ mod deciding;
 mod decisions;
 mod groups;
 mod jobs;
+mod known;
 mod lists;
 mod logs;
 mod operations;
@@ -37,6 +38,7 @@ mod sources;
 mod strategies;
 mod track;
 mod turn;
+mod universe;
 
 use serde::Serialize;
 
@@ -66,6 +68,7 @@ pub use decisions::{
 };
 pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
+pub use known::{known_bars, known_series, last_ex_date};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after, unknown_service};
 pub use operations::{
@@ -83,7 +86,8 @@ pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords, denied_most};
 pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts, sectors};
 pub use risk::{
-    AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
+    AlertRow, BREAKER, CONNECTIONS, DIFFERENCE, LimitVersionRow, MeasureRow, NamedLimit, alerts,
+    limit_versions, named_limits, risk_measures,
 };
 pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{
@@ -94,6 +98,7 @@ pub use sources::{BreakerRow, SourceRow, breakers, sources};
 pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};
+pub use universe::{Standard, SymbolStanding, standings};
 
 /// Most rows of one answer.
 pub const LIMIT_MAX: u32 = 200;

@@ -134,6 +134,10 @@ impl Subject {
             Body::LimitsSet(limits) => Self::limits(limits.scope.as_ref()?),
             Body::BreakerTripped(event) => Self::of(&["account", &event.account, "breaker_tripped"]),
             Body::BreakerReset(event) => Self::of(&["account", &event.account, "breaker_reset"]),
+            // What a service says of the sources and brokers that it asks concerns all accounts.
+            Body::AlertRaised(event) if event.account.is_empty() => {
+                Self::of(&["control", "source", &event.kind, "alert"])
+            }
             Body::AlertRaised(event) => Self::of(&["control", "monitor", &event.account, "alert"]),
             Body::RiskMeasured(event) => Self::of(&["control", "monitor", &event.account, "measured"]),
             Body::TradingHalted(halt) => Self::of(&["control", "trading", scope(&halt.account), "halted"]),

@@ -120,11 +120,15 @@ test("the kill switch needs its typed word, stops a strategy and is released", a
   await expect(page.locator("#stops [data-by=kill]")).toHaveCount(0);
 });
 
-test("the monitor shows exposure by strategy, sector and symbol", async ({ page }) => {
+test("the monitor shows exposure and risk by strategy, sector and symbol", async ({ page }) => {
   await open(page);
   await expect(page.locator("#monitor tbody tr").first()).toBeVisible({ timeout: 60_000 });
   await expect(page.locator("#monitor")).toContainText("VaR 95 %");
-  await expect(page.locator("#m-sector-unknown")).toBeVisible();
+  const sector = page.locator("#m-sector-unknown");
+  await expect(sector).toBeVisible();
+  for (const label of ["Largest position", "Profit and loss", "Drawdown", "VaR", "CVaR", "Correlation"]) {
+    await expect(sector.locator(`[data-label="${label}"]`)).not.toBeEmpty();
+  }
 });
 
 test("the slider leads to the past and along it, and back to the present", async ({ page }) => {

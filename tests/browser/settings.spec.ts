@@ -112,6 +112,34 @@ test("users and tokens are made, changed and removed, and a secret is shown once
   for (const action of ["user_add", "user_role", "user_disable", "token_create", "token_revoke", "user_remove"]) expect(audits).toContain(`${action} ${name}`);
 });
 
+test("a viewer sees what there is, no form that would be refused, and why", async ({ page, browser }) => {
+  const name = `vic-${Date.now()}`;
+  await openPage(page, "/settings");
+  await page.locator("#form-add-user input[name=name]").fill(name);
+  await page.locator("#form-add-user select[name=role]").selectOption("viewer");
+  await page.locator("#add-user").click();
+  await expect(page.locator("#notice")).toContainText(`${name} may sign in as viewer.`);
+  const password = (await page.locator("#secret").textContent()) ?? "";
+  const context = await browser.newContext({ storageState: { cookies: [], origins: [] } });
+  const viewer = await context.newPage();
+  await viewer.goto("/sign-in");
+  await viewer.getByLabel("User").fill(name);
+  await viewer.getByLabel("Password").fill(password);
+  await viewer.getByRole("button", { name: "Sign in" }).click();
+  for (const path of ["/", "/orders", "/positions", "/strategies", "/backtests", "/system"]) {
+    await openPage(viewer, path);
+    await expect(viewer.locator("#viewer-note")).toContainText("takes an operator or an admin");
+    await expect(viewer.locator("main form[method=post]:visible")).toHaveCount(0);
+    await expect(viewer.locator("main details.confirm:visible")).toHaveCount(0);
+  }
+  await openPage(viewer, "/settings");
+  await expect(viewer.locator("#form-own-password")).toBeVisible();
+  await context.close();
+  await page.locator(`#confirm-remove-${name} summary`).click();
+  await page.locator(`#form-remove-${name} button`).click();
+  await expect(page.locator(`#user-${name}`)).toHaveCount(0);
+});
+
 test("a wrong password in use changes nothing and is named", async ({ page }) => {
   await openPage(page, "/settings");
   await page.locator("#form-own-password input[name=current]").fill("not the one");

@@ -27,6 +27,7 @@ test("sources with their breakers, series with what is missing and data quality 
   for (const [panel, heading] of [
     ["#system-sources", "Live sources and breakers"],
     ["#system-series", "History and news"],
+    ["#system-universe", "Universe"],
     ["#system-quality", "Data quality"],
   ] as const) {
     const card = page.locator("section.card", { has: page.locator(panel) });

@@ -115,6 +115,8 @@ pub struct WebConfig {
     pub calendar: &'static Calendar,
     /// Groups of symbols of the configuration, by name, each with its symbols.
     pub universe: Arc<BTreeMap<String, Vec<String>>>,
+    /// Sessions without a bar after which a symbol of them counts as stale; 0 for never.
+    pub stale_sessions: u32,
     /// Users, sessions and API tokens.
     pub access: Arc<Store>,
     /// Certificate and key; needed at any other address than loopback.

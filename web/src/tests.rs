@@ -217,6 +217,7 @@ fn config(pool: PgPool, access: Arc<Store>, strategies: Arc<strategies::Server>)
         speed: Speed::Times(600.0),
         calendar: domain::calendar::Calendar::xnys(),
         universe: Arc::new([("pair".to_owned(), vec!["SPY".to_owned(), "AAPL".to_owned()])].into()),
+        stale_sessions: 5,
         access,
         tls: None,
         secret: [7; 32],

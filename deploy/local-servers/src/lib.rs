@@ -32,7 +32,9 @@ pub mod testing;
 
 pub use error::ServerError;
 pub use lock::{InstanceLock, Stay};
-pub use nats::{NatsOptions, NatsServer, NatsUser, NatsUsers, ServiceUser, find_nats_server};
+pub use nats::{
+    NatsOptions, NatsServer, NatsUser, NatsUsers, ServiceUser, USER_CONNECTIONS_MAX, find_nats_server,
+};
 pub use postgres::{PostgresOptions, PostgresPrograms, PostgresServer, find_postgres};
 pub use search::Search;
 pub use supervisor::ServerState;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 pub use find::find_nats_server;
 pub use services::ServiceUser;
-pub use users::{NatsUser, NatsUsers};
+pub use users::{NatsUser, NatsUsers, USER_CONNECTIONS_MAX};
 
 use crate::child::{ChildSpec, find_setpriv};
 use crate::credentials::{Credentials, random_text};

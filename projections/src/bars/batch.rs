@@ -15,6 +15,8 @@ pub(crate) struct BarRow {
     pub timeframe: Timeframe,
     pub close_ns: i64,
     pub start_ns: i64,
+    /// Time of the event.
+    pub stated_ns: i64,
     /// Open, high, low, close.
     pub prices_e9: [i64; 4],
     pub volume_e3: i64,
@@ -54,6 +56,7 @@ impl BarRow {
             self.sequence.into(),
             self.revises.as_ref().map_or(Cell::Null, Cell::from),
             self.timeframe.nanos().into(),
+            self.stated_ns.into(),
         ]
     }
 
@@ -205,6 +208,7 @@ mod tests {
             timeframe: Timeframe::H1,
             close_ns: start_ns + 10,
             start_ns,
+            stated_ns: start_ns + 10,
             prices_e9: [1; 4],
             volume_e3: 1,
             vwap_e9: None,

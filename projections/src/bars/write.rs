@@ -138,7 +138,8 @@ fn series_merge(series: &str) -> String {
 }
 
 /// Columns that only a restatement needs, after those of `bars`.
-const RESTATED: [Column; 2] = [column("revises", Kind::Text), column("length_ns", Kind::Int)];
+const RESTATED: [Column; 3] =
+    [column("revises", Kind::Text), column("length_ns", Kind::Int), column("stated_ns", Kind::Int)];
 
 /// Writes a segment of which some bars may be known: each is inserted, or replaces what is there and
 /// leaves the old values in `revisions`. One statement, one round trip.
@@ -161,10 +162,11 @@ async fn restate(
         .map(|column| format!("{0} = EXCLUDED.{0}", column.name))
         .collect();
     let replaced = replaced.join(", ");
-    // A revision names its bar by start; only when that bar is unknown does the close said here count.
+    // A revision names its bar by start; only when that bar is unknown does the close said here count. What a bar is
+    // known behind is the newest of its series before it: of the rows written before, and of those of this segment.
     let statement = format!(
         "WITH guard AS ({guard}),
-        stated AS MATERIALIZED (SELECT {casted}, u.revises, u.length_ns FROM guard, {source}),
+        stated AS MATERIALIZED (SELECT {casted}, u.revises, u.length_ns, u.stated_ns FROM guard, {source}),
         placed AS MATERIALIZED (
             SELECT s.*, COALESCE(known.close_ns, s.close_ns) AS at_ns
             FROM stated s LEFT JOIN LATERAL (
@@ -177,8 +179,14 @@ async fn restate(
         ),
         compared AS MATERIALIZED (
             SELECT p.*, old.sequence AS old_sequence, old.event_id AS old_event_id, old.open AS old_open,
-                   old.high AS old_high, old.low AS old_low, old.close AS old_close, old.volume AS old_volume
-            FROM placed p LEFT JOIN LATERAL (
+                   old.high AS old_high, old.low AS old_low, old.close AS old_close, old.volume AS old_volume,
+                   old.start_ns AS old_start_ns, old.vwap AS old_vwap, old.origin AS old_origin,
+                   GREATEST(p.stated_ns, before.last_close_ns, max(p.at_ns) OVER (
+                       PARTITION BY p.symbol, p.timeframe ORDER BY p.sequence
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS known_ns
+            FROM placed p
+            LEFT JOIN {schema}.series before ON before.symbol = p.symbol AND before.timeframe = p.timeframe
+            LEFT JOIN LATERAL (
                 SELECT b.* FROM {schema}.bars b
                 WHERE b.symbol = p.symbol AND b.timeframe = p.timeframe AND b.close_ns = p.at_ns
             ) old ON true
@@ -187,7 +195,7 @@ async fn restate(
             INSERT INTO {schema}.revisions
             SELECT sequence, event_id, COALESCE(revises, old_event_id, ''), symbol, timeframe, at_ns, start_ns,
                    open, high, low, close, volume, old_sequence, old_event_id, old_open, old_high, old_low,
-                   old_close, old_volume
+                   old_close, old_volume, old_start_ns, old_vwap, old_origin, known_ns
             FROM compared WHERE old_sequence IS NOT NULL OR revises IS NOT NULL
         ),
         put AS (

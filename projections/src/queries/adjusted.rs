@@ -12,12 +12,13 @@ use domain::indicator::catalogue::{BuildError, Request};
 use domain::indicator::{Indicator as _, InvalidLength, SimpleMovingAverage};
 use domain::money::Price;
 use serde::{Serialize, Serializer};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::bars::read_series;
 use super::dates::date_of;
+use super::known::{bound, newest_close, source};
 use super::reading::{Reading, read_all};
-use super::{BarRow, QueryError, Series, actions_between, bars_between};
+use super::{BarRow, QueryError, Series, actions_between, known_bars};
 
 /// Most bars of one answer.
 pub const CHART_BARS_MAX: u32 = 2_000;
@@ -41,6 +42,9 @@ pub struct BarsWanted {
     pub from_ns: i64,
     /// Close before this instant, UTC nanoseconds.
     pub to_ns: i64,
+    /// As it was known before this instant, UTC nanoseconds: bars that had closed by then in the versions known by
+    /// then, restated as of the newest of them; `None` for everything that is known.
+    pub known_before_ns: Option<i64>,
 }
 
 /// A bar with its averages.
@@ -107,9 +111,12 @@ fn decimals<S: Serializer>(prices: &[Option<Price>], serializer: S) -> Result<S:
 pub async fn series_of(pool: &PgPool, symbol: &str) -> Result<Vec<Series>, QueryError> {
     let rows =
         sqlx::query("SELECT * FROM bars.series WHERE symbol = $1").bind(symbol).fetch_all(pool).await?;
-    let mut series = read_all(&rows, read_series)?;
+    Ok(by_timeframe(read_all(&rows, read_series)?))
+}
+
+pub(super) fn by_timeframe(mut series: Vec<Series>) -> Vec<Series> {
     series.sort_by_key(|series| series.timeframe.parse::<Timeframe>().ok());
-    Ok(series)
+    series
 }
 
 /// The last `count` bars that are wanted, at most [`CHART_BARS_MAX`].
@@ -127,9 +134,9 @@ pub async fn adjusted_bars(
     let longest = averages.iter().map(|average| average.warm_up()).chain(memories).max().unwrap_or(1);
     // One more tells whether there is more; those before it are the averages' memory.
     let read = count.saturating_add(u32::try_from(longest).unwrap_or(u32::MAX));
-    let (symbol, timeframe) = (&wanted.symbol, wanted.timeframe);
-    let rows = bars_between(pool, symbol, timeframe, i64::MIN, wanted.to_ns, read).await?;
-    let (restatement, basis) = restatement(pool, symbol, timeframe, wanted.adjustment).await?;
+    let (symbol, timeframe, known) = (&wanted.symbol, wanted.timeframe, wanted.known_before_ns);
+    let rows = known_bars(pool, symbol, timeframe, i64::MIN..wanted.to_ns, read, known).await?;
+    let (restatement, basis) = restatement(pool, symbol, timeframe, wanted.adjustment, known).await?;
     let mut bars = Vec::with_capacity(rows.len());
     for row in rows {
         let bar = restatement.bar(&row.bar())?;
@@ -157,31 +164,33 @@ pub async fn adjusted_bars(
 }
 
 /// One bar per date of the calendar's time, oldest first, of those that close in `from_ns` or later, in the shares
-/// of the newest bar.
+/// of the newest bar; as they were known before an instant, or as they are.
 pub async fn daily_bars(
     pool: &PgPool,
     symbol: &str,
     timeframe: Timeframe,
     from_ns: i64,
     calendar: &Calendar,
+    known_before_ns: Option<i64>,
 ) -> Result<Vec<Bar>, AdjustedError> {
     // A bar that closes at midnight belongs to the day that ends then.
-    let rows = sqlx::query(concat!(
+    let date = date_of!("close_ns - 1", "$5");
+    let statement = format!(
         "SELECT min(start_ns) AS start_ns, max(close_ns) AS close_ns,
                 (array_agg(open ORDER BY close_ns))[1]::text AS open, max(high)::text AS high,
                 min(low)::text AS low, (array_agg(close ORDER BY close_ns DESC))[1]::text AS close,
                 sum(volume)::text AS volume
-         FROM bars.bars WHERE symbol = $1 AND timeframe = $2 AND close_ns >= $3
-         GROUP BY ",
-        date_of!("close_ns - 1", "$4"),
-        " ORDER BY max(close_ns)",
-    ))
-    .bind(symbol)
-    .bind(timeframe.name())
-    .bind(from_ns)
-    .bind(calendar.exchange())
-    .fetch_all(pool)
-    .await?;
+         FROM {} b WHERE close_ns >= $4 GROUP BY {date} ORDER BY max(close_ns)",
+        source(known_before_ns)
+    );
+    let rows = sqlx::query(AssertSqlSafe(statement))
+        .bind(symbol)
+        .bind(timeframe.name())
+        .bind(bound(known_before_ns))
+        .bind(from_ns)
+        .bind(calendar.exchange())
+        .fetch_all(pool)
+        .await?;
     let days = read_all(&rows, |row| {
         Ok(Bar {
             start_ns: row.int("start_ns")?,
@@ -193,20 +202,20 @@ pub async fn daily_bars(
             volume: row.exact("volume")?,
         })
     })?;
-    let (restatement, _) = restatement(pool, symbol, timeframe, Adjustment::Split).await?;
+    let (restatement, _) = restatement(pool, symbol, timeframe, Adjustment::Split, known_before_ns).await?;
     Ok(days.iter().map(|day| restatement.bar(day)).collect::<Result<_, _>>()?)
 }
 
-/// What restates a series as of its newest bar, and a number that changes with it.
+/// What restates a series as of its newest bar, of those that had closed before an instant, and a number that
+/// changes with it.
 async fn restatement(
     pool: &PgPool,
     symbol: &str,
     timeframe: Timeframe,
     adjustment: Adjustment,
+    known_before_ns: Option<i64>,
 ) -> Result<(Restatement, u64), AdjustedError> {
-    let series = series_of(pool, symbol).await?;
-    let last = series.iter().find(|series| series.timeframe == timeframe.name());
-    let Some(as_of_ns) = last.map(|series| series.last_close_ns) else {
+    let Some(as_of_ns) = newest_close(pool, symbol, timeframe, known_before_ns).await? else {
         return Ok((Restatement::default(), 0));
     };
     if adjustment == Adjustment::Raw {
@@ -221,7 +230,7 @@ async fn restatement(
         rows.iter().filter_map(|row| CorporateAction::from_wire(&row.wire()).ok()).collect();
     let closes = if adjustment == Adjustment::TotalReturn {
         let starts: Vec<i64> = actions.iter().map(|action| calendar.start_of(action.ex_date)).collect();
-        closes_before(pool, symbol, timeframe, &starts).await?
+        closes_before(pool, symbol, timeframe, &starts, known_before_ns).await?
     } else {
         vec![None; actions.len()]
     };
@@ -229,25 +238,28 @@ async fn restatement(
     Ok((Restatement::new(adjustment, &actions, calendar, as_of_ns)?, basis))
 }
 
-/// The last close of a series at or before each instant.
+/// The last close of a series at or before each instant, as it was known before another, or as it is.
 async fn closes_before(
     pool: &PgPool,
     symbol: &str,
     timeframe: Timeframe,
     instants: &[i64],
+    known_before_ns: Option<i64>,
 ) -> Result<Vec<Option<LastClose>>, QueryError> {
-    let rows = sqlx::query(
-        "SELECT b.close_ns, b.close::text AS close FROM unnest($3::bigint[]) WITH ORDINALITY AS asked(at, place)
+    let statement = format!(
+        "SELECT b.close_ns, b.close::text AS close FROM unnest($4::bigint[]) WITH ORDINALITY AS asked(at, place)
          LEFT JOIN LATERAL (
-             SELECT close_ns, close FROM bars.bars
-             WHERE symbol = $1 AND timeframe = $2 AND close_ns <= asked.at ORDER BY close_ns DESC LIMIT 1
+             SELECT close_ns, close FROM {} k WHERE close_ns <= asked.at ORDER BY close_ns DESC LIMIT 1
          ) b ON true ORDER BY asked.place",
-    )
-    .bind(symbol)
-    .bind(timeframe.name())
-    .bind(instants)
-    .fetch_all(pool)
-    .await?;
+        source(known_before_ns)
+    );
+    let rows = sqlx::query(AssertSqlSafe(statement))
+        .bind(symbol)
+        .bind(timeframe.name())
+        .bind(bound(known_before_ns))
+        .bind(instants)
+        .fetch_all(pool)
+        .await?;
     Ok(read_all(&rows, |row: Reading<'_>| {
         let close = row.exact_or_none("close")?;
         Ok(row.int_or_none("close_ns")?.zip(close).map(|(close_ns, close)| LastClose { close_ns, close }))

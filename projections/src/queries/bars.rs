@@ -5,13 +5,13 @@ use domain::money::{Price, Volume};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::QueryError;
 use super::reading::{Reading, decimal, decimal_or_null, read_all};
+use super::{QueryError, known_bars};
 use crate::table::malformed;
 use crate::write::stored;
 
 /// Most bars of one answer.
-const BARS_MAX: u32 = 100_000;
+pub(super) const BARS_MAX: u32 = 100_000;
 
 /// One series of bars.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,7 +84,7 @@ impl BarRow {
         Self { open, high, low, close, volume, vwap, ..self }
     }
 
-    fn read(row: Reading<'_>) -> Result<Self, sqlx::Error> {
+    pub(super) fn read(row: Reading<'_>) -> Result<Self, sqlx::Error> {
         Ok(Self {
             start_ns: row.int("start_ns")?,
             close_ns: row.int("close_ns")?,
@@ -168,21 +168,7 @@ pub async fn bars_between(
     to_ns: i64,
     count: u32,
 ) -> Result<Vec<BarRow>, QueryError> {
-    let mut rows = sqlx::query(
-        "SELECT start_ns, close_ns, open::text, high::text, low::text, close::text, volume::text, vwap::text,
-                origin, first_sequence, sequence
-         FROM bars.bars WHERE symbol = $1 AND timeframe = $2 AND close_ns >= $3 AND close_ns < $4
-         ORDER BY close_ns DESC LIMIT $5",
-    )
-    .bind(symbol)
-    .bind(timeframe.name())
-    .bind(from_ns)
-    .bind(to_ns)
-    .bind(i64::from(count.min(BARS_MAX)))
-    .fetch_all(pool)
-    .await?;
-    rows.reverse();
-    Ok(read_all(&rows, BarRow::read)?)
+    known_bars(pool, symbol, timeframe, from_ns..to_ns, count, None).await
 }
 
 /// Bars of many series, as they stood at one MARKET sequence.

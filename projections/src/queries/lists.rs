@@ -76,6 +76,9 @@ pub async fn list_fills(
     equal(&mut statement, "symbol", filter.symbol.as_ref());
     equal(&mut statement, "order_id", filter.order_id.as_ref());
     equal(&mut statement, "side", filter.side.as_ref());
+    if let Some(sequence) = filter.up_to {
+        statement.push(" AND fills.sequence <= ").push_bind(stored(sequence));
+    }
     between(&mut statement, "event_time_ns", filter.from_ns, filter.to_ns);
     turn.push(&mut statement, ("event_time_ns", "sequence"), limit);
     let found = statement.build().fetch_all(pool).await?;

@@ -140,7 +140,7 @@ pub struct OrderRow {
     pub replacement: Option<RevisionRow>,
     /// What becomes of its group when one of its orders fails: `complete`, `unwind`, `alert` or `unspecified`.
     pub group_policy: String,
-    /// Where its group stands: `watched`, `unwinding`, `completing`, `done`; empty where it has none.
+    /// Where its group stands: `watched`, `stated`, `unwinding`, `completing`, `done`; empty where it has none.
     pub group_stage: String,
 }
 
@@ -296,6 +296,8 @@ pub struct FillFilter {
     pub from_ns: Option<i64>,
     /// Before this instant, UTC nanoseconds.
     pub to_ns: Option<i64>,
+    /// Up to this sequence, as of a moment of the past; of lists in parts alone.
+    pub up_to: Option<u64>,
 }
 
 pub(super) const ORDER: &str =

@@ -103,6 +103,7 @@ pub async fn pair_closes(pool: &PgPool, wanted: &PairWanted) -> Result<PairClose
             indicators: Vec::new(),
             from_ns: wanted.from_ns,
             to_ns: wanted.to_ns,
+            known_before_ns: None,
         };
         loop {
             let read = adjusted_bars(pool, &part, CHART_BARS_MAX).await?;

@@ -9,6 +9,7 @@ use domain::order::OrderState;
 use super::accounts::{AccountRow, PositionRow, after_splits, by_symbol, standing, value_position};
 use super::orders::{OrderFilter, OrderRow, RevisionRow, average};
 use super::strategies::{Earned, StrategyRow};
+use super::turn::{Cursor, Part, Turn};
 use crate::as_of::{OrderSeen, StrategySeen};
 use crate::trading::names::Named as _;
 
@@ -112,8 +113,29 @@ pub(crate) fn order(row: &OrderState, seen: &OrderSeen) -> OrderRow {
     }
 }
 
+/// A part of orders, in the order of the list of the present.
+pub(crate) fn orders(
+    rows: impl Iterator<Item = OrderRow>,
+    filter: &OrderFilter,
+    turn: Turn,
+    limit: u32,
+) -> Part<OrderRow> {
+    let place = |row: &OrderRow| Cursor { time_ns: row.approved_ns, sequence: row.first_sequence };
+    let is_there = |row: &OrderRow| match turn {
+        Turn::Newest => true,
+        Turn::Before(cursor) => place(row) < cursor,
+        Turn::After(cursor) => place(row) > cursor,
+    };
+    let mut rows: Vec<OrderRow> = rows.filter(|row| is_wanted(row, filter) && is_there(row)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+    if matches!(turn, Turn::After(_)) {
+        rows.reverse();
+    }
+    turn.part(rows, limit, place)
+}
+
 /// Whether a list with this filter shows the order.
-pub(crate) fn is_wanted(row: &OrderRow, filter: &OrderFilter) -> bool {
+fn is_wanted(row: &OrderRow, filter: &OrderFilter) -> bool {
     let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
     is(&filter.account, &row.account)
         && is(&filter.strategy, &row.strategy)

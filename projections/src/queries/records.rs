@@ -62,25 +62,32 @@ struct Counts {
 impl TrackRecords {
     /// Reads what came since, in the order of the tape.
     pub async fn advance(&mut self, pool: &PgPool) -> Result<(), QueryError> {
+        self.advance_to(pool, u64::MAX).await
+    }
+
+    /// Reads what came since up to a sequence, counted in.
+    pub async fn advance_to(&mut self, pool: &PgPool, last: u64) -> Result<(), QueryError> {
         loop {
             // One statement is one snapshot. All rows of a sequence come together, so that none is passed over.
             let rows = sqlx::query(
                 "SELECT sequence, 'fill' AS kind, account, strategy, symbol, side = 'sell' AS sold,
                         quantity::text, realized_pnl::text, commission::text, '' AS rule
-                 FROM trading.fills WHERE sequence > $1
+                 FROM trading.fills WHERE sequence > $1 AND sequence <= $3
                  UNION ALL
                  SELECT sequence, 'split', account, strategy, symbol, false, quantity_after::text, '0', '0', ''
-                 FROM trading.entries WHERE kind = 'split' AND sequence > $1
+                 FROM trading.entries WHERE kind = 'split' AND sequence > $1 AND sequence <= $3
                  UNION ALL
                  SELECT sequence, verdict, account, strategy, '', false, '0', '0', '0', rule
-                 FROM trading.risk_decisions WHERE verdict IN ('approved', 'denied') AND sequence > $1
+                 FROM trading.risk_decisions
+                 WHERE verdict IN ('approved', 'denied') AND sequence > $1 AND sequence <= $3
                  UNION ALL
                  SELECT first_sequence, 'order', account, strategy, symbol, false, '0', '0', '0', ''
-                 FROM trading.orders WHERE first_sequence > $1
+                 FROM trading.orders WHERE first_sequence > $1 AND first_sequence <= $3
                  ORDER BY sequence FETCH FIRST $2 ROWS WITH TIES",
             )
             .bind(stored(self.sequence))
             .bind(ROWS)
+            .bind(stored(last))
             .fetch_all(pool)
             .await?;
             for row in rows.iter().map(Reading) {

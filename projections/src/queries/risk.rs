@@ -76,7 +76,15 @@ pub async fn limit_versions(pool: &PgPool, limit: u32) -> Result<Vec<LimitVersio
     })?)
 }
 
-/// An alert of the monitor or of the checker.
+/// What the kinds of alerts begin with that are differences with a broker; execution ends them.
+pub const DIFFERENCE: &str = "difference_";
+/// What the kinds of alerts begin with that are open breakers of sources and brokers; whoever asks ends them.
+pub const BREAKER: &str = "breaker_";
+
+/// What the kinds of alerts begin with that are users of the server who have as many connections as they may.
+pub const CONNECTIONS: &str = "connections_";
+
+/// An alert of the monitor, of the checker, of a comparison with a broker or of a breaker.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AlertRow {
     /// TRADING sequence.

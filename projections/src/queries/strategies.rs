@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use super::QueryError;
 use super::accounts::{PositionRow, positions};
 use super::reading::{Reading, decimal, read_all};
+use crate::write::stored;
 
 /// One strategy with what it earned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -135,15 +136,19 @@ pub struct RefusedSignals {
     pub parked: u64,
 }
 
-/// What was refused, by strategy; one without any is not there.
-pub async fn refused_signals(pool: &PgPool) -> Result<BTreeMap<String, RefusedSignals>, QueryError> {
+/// What was refused up to a sequence, counted in, by strategy; one without any is not there.
+pub async fn refused_signals(
+    pool: &PgPool,
+    last: u64,
+) -> Result<BTreeMap<String, RefusedSignals>, QueryError> {
     let rows = sqlx::query(
         "SELECT strategy, count(*) AS invalid, 0::bigint AS parked FROM trading.risk_decisions
-         WHERE rule = 'invalid_signal' GROUP BY strategy
+         WHERE rule = 'invalid_signal' AND sequence <= $1 GROUP BY strategy
          UNION ALL
          SELECT split_part(origin_subject, '.', 2), 0, count(DISTINCT origin_sequence) FROM parked.parked
-         WHERE origin_subject LIKE 'signal.%' GROUP BY 1",
+         WHERE origin_subject LIKE 'signal.%' AND origin_sequence <= $1 GROUP BY 1",
     )
+    .bind(stored(last))
     .fetch_all(pool)
     .await?;
     let read =

@@ -15,10 +15,13 @@ use super::reading::{Reading, read_all};
 /// What an account did within a span of time.
 #[derive(Clone, Debug, Default)]
 pub struct AccountTrack {
-    /// The account's marks within the span, oldest first. What was paid in after the first of them is taken off
-    /// again, so that a deposit is not a gain.
+    /// The account where the span begins, as its last mark before left it: what came overnight, and with the opening of a
+    /// session, belongs to the span. `None` where a mark is of the very beginning, or none was before.
+    pub base: Option<EquityRow>,
+    /// The account's marks within the span, oldest first. What was paid in after the base, or the first of them, is taken
+    /// off again, so that a deposit is not a gain.
     pub marks: Vec<EquityRow>,
-    /// What was paid in after the first mark, and taken off.
+    /// What was paid in after that, and taken off.
     pub deposits_later: Amount,
     /// Every fill, split and cash in lieu up to the end of the span, in the order of the tape.
     pub deals: Vec<Deal>,
@@ -112,7 +115,9 @@ async fn marks(
 ) -> Result<(), QueryError> {
     // Deposits are few; a running sum over both kinds of rows, in the order of the tape, needs no join.
     let rows = sqlx::query(
-        "SELECT event_time_ns, equity::text, cash::text, gross_exposure::text, deposits::text FROM (
+        "SELECT event_time_ns, equity::text, cash::text, gross_exposure::text, deposits::text,
+                (SELECT COALESCE(sum(amount), 0)::numeric(38,9)::text FROM trading.entries
+                 WHERE account = $1 AND kind = 'deposit' AND event_time_ns < $2) AS deposits_before FROM (
              SELECT sequence, event_time_ns, equity, cash, gross_exposure,
                     sum(deposit) OVER (ORDER BY sequence)::numeric(38,9) AS deposits
              FROM (
@@ -123,7 +128,9 @@ async fn marks(
                  WHERE account = $1 AND kind = 'deposit'
              ) both_kinds
          ) summed
-         WHERE equity IS NOT NULL AND event_time_ns >= $2 AND event_time_ns < $3 ORDER BY sequence",
+         WHERE equity IS NOT NULL AND event_time_ns < $3 AND (event_time_ns >= $2 OR sequence = (
+             SELECT max(sequence) FROM trading.equity WHERE account = $1 AND event_time_ns <= $2
+         )) ORDER BY sequence",
     )
     .bind(account)
     .bind(from_ns)
@@ -132,16 +139,23 @@ async fn marks(
     .await?;
     let mut at_first = None;
     for row in rows.iter().map(Reading) {
-        let deposits: Amount = row.exact("deposits")?;
-        let later = deposits.0 - at_first.get_or_insert(deposits).0;
+        let (time_ns, deposits): (i64, Amount) = (row.int("event_time_ns")?, row.exact("deposits")?);
+        // What was paid in between the last mark before the span and its beginning was there when it began.
+        let there: Amount = if time_ns < from_ns { row.exact("deposits_before")? } else { deposits };
+        let later = deposits.0 - at_first.get_or_insert(there).0;
         let (equity, cash): (Amount, Amount) = (row.exact("equity")?, row.exact("cash")?);
-        track.deposits_later = Amount(later);
-        track.marks.push(EquityRow {
-            time_ns: row.int("event_time_ns")?,
+        let mark = EquityRow {
+            time_ns: time_ns.max(from_ns),
             equity: Amount(equity.0 - later),
             cash: Amount(cash.0 - later),
             exposure: row.exact("gross_exposure")?,
-        });
+        };
+        if time_ns < from_ns {
+            track.base = Some(mark);
+        } else {
+            track.deposits_later = Amount(later);
+            track.marks.push(mark);
+        }
     }
     Ok(())
 }

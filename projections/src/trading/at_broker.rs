@@ -1,10 +1,11 @@
 //! What execution says of brokers, in words: which it trades through, what it found there, who may trade with money.
 
 use contracts::v1::event::Body;
-use contracts::v1::{DifferenceKind, DifferenceResolution};
+use contracts::v1::{AlertRaised, BrokerDiffered, DifferenceKind, DifferenceResolution};
 use domain::money::Price;
 
 use super::summary::{Summary, because, plain};
+use crate::queries;
 
 fn kind(kind: DifferenceKind) -> &'static str {
     match kind {
@@ -22,6 +23,25 @@ fn resolution(resolution: DifferenceResolution) -> &'static str {
         DifferenceResolution::Corrected => "corrected",
         DifferenceResolution::Alert | DifferenceResolution::Unspecified => "to be looked at",
     }
+}
+
+/// The alert that a difference with a broker is, where nobody could settle it. Each has a kind of its own, so that the end of
+/// one is not the end of another.
+pub(super) fn alert(event: &BrokerDiffered) -> Option<AlertRaised> {
+    let BrokerDiffered { account, symbol, order_id, at_broker, on_tape, detail, over, .. } = event;
+    if event.resolution() != DifferenceResolution::Alert {
+        return None;
+    }
+    let said = [account, symbol, order_id, at_broker, on_tape, detail].map(String::as_str).join("/");
+    let mut id = contracts::event_id(&said, "alert", 0);
+    id.truncate(8);
+    Some(AlertRaised {
+        account: account.clone(),
+        strategy: String::new(),
+        kind: format!("{}{}_{id}", queries::DIFFERENCE, kind(event.kind())),
+        detail: detail.clone(),
+        cleared: *over,
+    })
 }
 
 /// The summary of such a body.
@@ -56,7 +76,8 @@ pub(super) fn describe(body: &Body) -> Summary<'_> {
         Body::BrokerDiffered(event) => {
             let what = format!("{} {}", kind(event.kind()), event.symbol);
             let sides = format!("broker {}, tape {}", event.at_broker, event.on_tape);
-            let text = format!("{what}: {sides}; {}", resolution(event.resolution()));
+            let became = if event.over { "over" } else { resolution(event.resolution()) };
+            let text = format!("{what}: {sides}; {became}");
             plain("broker_differed", &event.account, because(&text, &event.detail))
         }
         Body::LiveTradingConfirmed(event) => {

@@ -12,7 +12,7 @@ use event_log::Recorded;
 
 use super::names::Named as _;
 use super::state::json;
-use super::{Trading, summary, tables};
+use super::{Trading, at_broker, summary, tables};
 use crate::table::{Cell, decimal};
 
 fn money(money: Option<&contracts::v1::Money>) -> Cell {
@@ -127,6 +127,11 @@ impl Trading {
             }
             Body::AlertRaised(alert) => {
                 self.push(&tables::ALERTS, alert_row(event, alert, sequence, event_time_ns));
+            }
+            Body::BrokerDiffered(differed) => {
+                if let Some(alert) = at_broker::alert(differed) {
+                    self.push(&tables::ALERTS, alert_row(event, &alert, sequence, event_time_ns));
+                }
             }
             // What must hold for all accounts is of none.
             Body::InvariantBroken(broken) => {

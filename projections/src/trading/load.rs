@@ -39,7 +39,8 @@ pub(crate) struct Loaded {
 
 // Written as equations, which a planner without statistics takes for "few": see migrations/0011_open_rows.sql.
 const OPEN: &str = "NOT ended AND ended::int = 0 AND stage <> 'requested'";
-const GROUPED: &str = "group_stage IN ('watched', 'unwinding', 'completing')";
+// See migrations/0034_stated_groups.sql.
+const GROUPED: &str = "group_stage IN ('stated', 'watched', 'unwinding', 'completing')";
 // See migrations/0026_void_terms.sql.
 const VOID_TERMS: &str = "ended AND replacement IS NOT NULL AND (replacement IS NOT NULL)::int = 1";
 const UNDECIDED: &str = "NOT decided AND decided::int = 0";
@@ -418,4 +419,19 @@ impl LimitSetRow {
 #[derive(Deserialize)]
 struct TallyRow {
     tally: RiskTally,
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::order::GroupStage;
+
+    use super::GROUPED;
+
+    #[test]
+    fn every_order_is_read_back_whose_group_something_may_have_to_be_done_about() {
+        for stage in GroupStage::ALL {
+            let named = GROUPED.contains(&format!("'{}'", stage.name()));
+            assert_eq!(named, stage.is_active(), "{stage:?}");
+        }
+    }
 }

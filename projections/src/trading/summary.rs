@@ -70,6 +70,8 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             let what = match (handled.done, handled.cancels.len(), handled.orders.len()) {
                 (true, ..) if handled.open.is_empty() => "nothing is left open".to_owned(),
                 (true, ..) => handled.open.clone(),
+                // Stated, and others of the group are under way.
+                (false, 0, 0) if !handled.open.is_empty() => handled.open.clone(),
                 (false, cancels, orders) => format!("{cancels} to cancel, {orders} to order"),
             };
             let policy = handled.policy().short();

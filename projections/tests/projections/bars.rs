@@ -8,7 +8,8 @@ use projections::{Name, queries};
 
 use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, event};
 
-fn revision(of: &Event, close_e9: i64, at_ns: i64) -> Event {
+/// Other values of the close of a bar, in an event of that time.
+pub fn revision(of: &Event, close_e9: i64, at_ns: i64) -> Event {
     let Some(Body::Bar(mut restated)) = of.body.clone() else { panic!("not a bar") };
     restated.close_e9 = close_e9;
     let revision = BarRevision { bar: Some(restated), revises: of.id.clone() };
@@ -82,6 +83,53 @@ async fn copied_bars_equal_bars_written_one_by_one() -> Outcome {
     world.catch_up(Name::Bars).await;
     assert_eq!(world.rows("bars").await, slowly);
     assert_eq!(world.count("bars.revisions").await, 2);
+    Ok(())
+}
+
+/// The first bar of A as it was known before an instant.
+async fn first_known(
+    world: &World,
+    before_ns: i64,
+) -> Result<queries::BarRow, Box<dyn std::error::Error + Send + Sync>> {
+    let closes = START..START + 2 * HOUR;
+    let rows = queries::known_bars(&world.reader, "A", Timeframe::H1, closes, 1, Some(before_ns)).await?;
+    Ok(rows.into_iter().next().ok_or("no bar")?)
+}
+
+#[tokio::test]
+async fn a_version_is_whole_and_known_behind_what_stands_before_it() -> Outcome {
+    let world = World::new().await;
+    let close = |hour: i64| START + (hour + 1) * HOUR;
+    let mut first = bar("A", START, 100 * SECOND);
+    if let Some(Body::Bar(bar)) = &mut first.body {
+        bar.vwap_e9 = Some(99 * SECOND);
+        bar.origin = Origin::Import.into();
+    }
+    let stated = world.append(first.clone(), None).await;
+    world.append(bar("A", START + HOUR, 100 * SECOND), None).await;
+    // Another source states the bar, then a revision whose own time is later than any bar's, then one that is not.
+    let mut other = bar("A", START, 90 * SECOND);
+    other.id = "other".to_owned();
+    let second = world.append(other, None).await;
+    world.append(bar("A", START + 2 * HOUR, 100 * SECOND), None).await;
+    world.append(revision(&first, 80 * SECOND, close(9)), None).await;
+    let third = world.append(revision(&first, 70 * SECOND, close(0)), None).await;
+    world.catch_up(Name::Bars).await;
+    for (before_ns, close_e9, vwap, origin, sequence) in [
+        (close(1), 100, Some(Price(99 * SECOND)), "import", stated),
+        (close(1) + 1, 90, None, "rehearsal", second),
+        (close(2), 90, None, "rehearsal", second),
+        (close(2) + 1, 70, Some(Price(99 * SECOND)), "import", third),
+        // What was known later and stands before it on the tape is no newer version.
+        (close(9) + 1, 70, Some(Price(99 * SECOND)), "import", third),
+    ] {
+        let row = first_known(&world, before_ns).await?;
+        let found = (row.close, row.vwap, row.origin.as_str(), row.sequence);
+        assert_eq!(found, (Price(close_e9 * SECOND), vwap, origin, sequence), "{before_ns}");
+        assert_eq!((row.first_sequence, row.start_ns), (stated, START));
+    }
+    let report = projections::verify(&world.writer, &world.tape, Name::Bars).await?;
+    assert_eq!((report.differences(), report.first), (0, None));
     Ok(())
 }
 

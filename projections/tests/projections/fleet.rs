@@ -63,7 +63,14 @@ async fn a_record_that_is_carried_on_is_that_of_the_whole_tape() -> Outcome {
     assert_eq!(records.of("sma"), closed);
     let mut again = TrackRecords::default();
     again.advance(&world.reader).await?;
-    assert_eq!((again.of("sma"), again.sequence()), (closed, records.sequence()));
+    assert_eq!((again.of("sma"), again.sequence()), (closed.clone(), records.sequence()));
+    // Read up to a sequence they are those of then.
+    let mut then = TrackRecords::default();
+    then.advance_to(&world.reader, records.sequence()).await?;
+    assert_eq!(then.of("sma"), closed);
+    let mut first = TrackRecords::default();
+    first.advance_to(&world.reader, 1).await?;
+    assert_eq!(first.of("sma"), TrackRecord::default());
     Ok(())
 }
 

@@ -23,6 +23,25 @@ fn stated(scope: Scope, version: u64, named: &[(&str, &str)]) -> Body {
     })
 }
 
+/// A strategy of which everything is measured.
+fn fallen() -> RiskGroup {
+    RiskGroup {
+        name: "sma".to_owned(),
+        pnl: Some(Money { units: -250, nanos: -500_000_000 }),
+        peak_pnl: Some(Money { units: 750, nanos: 0 }),
+        drawdown_e9: Some(10_000_000),
+        value_at_risk: Some(0.02),
+        expected_shortfall: Some(0.03),
+        bars: 100,
+        correlation: Some(-0.25),
+        correlated_first: "AAPL".to_owned(),
+        correlated_second: "SPY".to_owned(),
+        concentration_e9: 400_000_000,
+        concentrated: "SPY".to_owned(),
+        ..RiskGroup::default()
+    }
+}
+
 async fn everything(world: &World) {
     chain(world).await;
     let account = || "paper".to_owned();
@@ -51,6 +70,7 @@ async fn everything(world: &World) {
         Body::RiskMeasured(RiskMeasured {
             account: account(),
             value_at_risk: Some(0.01),
+            strategies: vec![fallen()],
             ..Default::default()
         }),
         Body::AlertRaised(AlertRaised {
@@ -115,6 +135,7 @@ async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcom
     assert_eq!(queries::alerts(&world.reader, None, false, 10).await?.len(), 3);
     let measures = queries::risk_measures(&world.reader).await?;
     assert_eq!(measures[0].measure.value_at_risk, Some(0.01));
+    assert_eq!(measures[0].measure.strategies, [fallen()]);
     let versions = queries::limit_versions(&world.reader, 10).await?;
     assert_eq!(versions.iter().map(|row| row.version).collect::<Vec<_>>(), [2, 1, 1]);
     assert_eq!((versions[0].actor.as_str(), versions[0].reason.as_str()), ("ann", "first week"));
@@ -133,6 +154,38 @@ async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcom
     let timeline = projections::as_of::Timeline::new(std::sync::Arc::clone(&world.tape));
     let head = projections::as_of::Moment::Sequence(timeline.head().await?);
     assert_eq!(timeline.at(head).await?.accounts(), accounts);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_difference_with_a_broker_that_nobody_settles_is_an_alert_until_it_is_over() -> Outcome {
+    let world = World::new().await;
+    let differed = |order_id: &str, resolution: DifferenceResolution, over: bool| {
+        Body::BrokerDiffered(BrokerDiffered {
+            account: "paper".to_owned(),
+            kind: DifferenceKind::Order.into(),
+            order_id: order_id.to_owned(),
+            resolution: resolution.into(),
+            detail: format!("the broker does not know {order_id}"),
+            over,
+            ..BrokerDiffered::default()
+        })
+    };
+    let (alert, adopted) = (DifferenceResolution::Alert, DifferenceResolution::Adopted);
+    for (hour, order_id, resolution) in [(0, "one", alert), (1, "two", alert), (2, "three", adopted)] {
+        world.append(event(order_id, START + HOUR * hour, differed(order_id, resolution, false)), None).await;
+    }
+    world.catch_up(Name::Trading).await;
+    let open = queries::alerts(&world.reader, Some("paper"), true, 10).await?;
+    let details: Vec<&str> = open.iter().map(|row| row.detail.as_str()).collect();
+    assert_eq!(details, ["the broker does not know two", "the broker does not know one"]);
+    assert!(open.iter().all(|row| row.kind.starts_with("difference_order_")), "{open:?}");
+    // The end of one is not that of the other.
+    world.append(event("over", START + HOUR * 3, differed("one", alert, true)), None).await;
+    world.catch_up(Name::Trading).await;
+    let open = queries::alerts(&world.reader, Some("paper"), true, 10).await?;
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].detail, "the broker does not know two");
     Ok(())
 }
 

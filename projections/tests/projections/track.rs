@@ -51,7 +51,21 @@ async fn later_deposits_are_taken_off_the_marks() -> Outcome {
     // From the second mark on, the money that was there already is no later deposit.
     let part = account_track(&world.reader, "paper", (START + HOUR * 2, START + HOUR * 3)).await?;
     assert_eq!(part.marks.iter().map(|mark| mark.equity).collect::<Vec<_>>(), [units(1_500)]);
-    assert_eq!(part.deposits_later, Amount::ZERO);
+    assert_eq!((part.base, part.deposits_later), (None, Amount::ZERO));
+    // Between two marks it begins with what the one before left, and what was paid in since: the rest is its gain.
+    let between = account_track(&world.reader, "paper", (START + HOUR * 7 / 4, i64::MAX)).await?;
+    let base = between.base.map(|base| (base.time_ns, base.equity, base.cash));
+    assert_eq!(base, Some((START + HOUR * 7 / 4, units(1_400), units(1_400))));
+    assert_eq!(
+        between.marks.iter().map(|mark| mark.equity).collect::<Vec<_>>(),
+        [units(1_500), units(1_450)]
+    );
+    assert_eq!(between.deposits_later, Amount::ZERO);
+    // What is paid in behind the beginning is taken off.
+    let early = account_track(&world.reader, "paper", (START + HOUR * 5 / 4, i64::MAX)).await?;
+    assert_eq!(early.base.map(|base| base.equity), Some(units(1_000)));
+    assert_eq!(early.marks.iter().map(|mark| mark.equity).collect::<Vec<_>>(), [units(1_100), units(1_050)]);
+    assert_eq!(early.deposits_later, units(400));
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountKind, Bar, EntryKind, Event, OrderSpec, OrderTriggered, Signal, SignalLeg, TradingHalted, Verdict,
+    AccountKind, AlertRaised, Bar, EntryKind, Event, OrderSpec, OrderTriggered, Signal, SignalLeg,
+    TradingHalted, Verdict,
 };
 use contracts::{Subject, escape, order_of, stream_of, unescape};
 use proptest::prelude::*;
@@ -139,6 +140,13 @@ fn every_body_has_a_subject_of_a_stream() {
             _ => return None,
         })
     };
+    let unasked = AlertRaised { kind: "breaker_news_alpaca_news".to_owned(), ..AlertRaised::default() };
+    let unasked = Event { body: Some(Body::AlertRaised(unasked)), ..Event::default() };
+    assert_eq!(
+        Subject::for_event(&unasked, None).unwrap().as_str(),
+        "control.source.breaker_news_alpaca_news.alert",
+        "what concerns all accounts"
+    );
     for golden in golden::all() {
         let subject = Subject::for_event(&golden.event(), Some(&order())).unwrap();
         assert!(stream_of(subject.as_str()).is_some(), "{subject}");

@@ -240,6 +240,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The verdict in words, for the audit: `differs: 2 of 40 events differ`.
+    #[must_use]
+    pub fn said(&self) -> String {
+        format!("{}: {} of {} events differ", self.verdict, self.differing, self.compared)
+    }
+
     /// At most [`BYTES_MAX`] bytes: what is the same goes first, then every second half, until it fits.
     pub fn pack(mut self) -> Result<Vec<u8>, ReportError> {
         loop {

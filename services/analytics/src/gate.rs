@@ -45,7 +45,7 @@ pub struct Condition {
 pub struct Gate(pub Vec<Condition>);
 
 /// Text that is no gate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GateError {
     /// No sign in it.
     #[error("{text:?} is no condition; expected METRIC<NUMBER with <, <=, > or >=, for example 'sharpe<1'")]
@@ -70,6 +70,16 @@ pub enum GateError {
         text: String,
         /// What stands there.
         bound: String,
+    },
+    /// A drawdown is negative.
+    #[error(
+        "{condition} never holds, because a drawdown is below zero or zero; write {}<-{}",
+        .condition.metric,
+        .condition.bound
+    )]
+    NeverHolds {
+        /// The condition.
+        condition: Condition,
     },
 }
 
@@ -122,7 +132,8 @@ impl FromStr for Condition {
         let bound = number
             .map(|number| number / scale)
             .ok_or_else(|| GateError::NoNumber { text: text.to_owned(), bound: bound.to_owned() })?;
-        Ok(Self { metric: metric.name, comparison, bound })
+        let condition = Self { metric: metric.name, comparison, bound };
+        if condition.never_holds() { Err(GateError::NeverHolds { condition }) } else { Ok(condition) }
     }
 }
 
@@ -146,6 +157,12 @@ impl Gate {
 }
 
 impl Condition {
+    /// Whether it is one of those who take a drawdown for positive: their runs would pass whatever they lose.
+    fn never_holds(&self) -> bool {
+        let above = matches!(self.comparison, Comparison::More | Comparison::AtLeast);
+        self.metric == "max_drawdown" && above && self.bound > 0.0
+    }
+
     fn holds(&self, value: f64) -> bool {
         match self.comparison {
             Comparison::Less => value < self.bound,

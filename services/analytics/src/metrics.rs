@@ -105,6 +105,28 @@ pub fn find(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
 }
 
+/// Metrics of which less is better: a search looks for the most and would call the worst run the best one.
+const LESS_IS_BETTER: [&str; 5] =
+    ["volatility", "downside_risk", "max_drawdown_days", "tracking_error", "down_capture"];
+
+/// The metrics that a search can go by.
+pub fn searched() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().filter(|metric| !LESS_IS_BETTER.contains(&metric.name))
+}
+
+/// What a search could go by instead of `name`; nothing where it can go by that.
+#[must_use]
+pub fn expected_of_search(name: &str) -> Option<String> {
+    if searched().any(|metric| metric.name == name) {
+        return None;
+    }
+    let known = searched().map(|metric| metric.name).collect::<Vec<_>>().join(", ");
+    Some(match find(name) {
+        Some(_) => format!("one of which more is better: {known}"),
+        None => format!("one of {known}"),
+    })
+}
+
 /// Every metric by name.
 #[must_use]
 pub fn values(measured: &Measured) -> BTreeMap<String, Option<f64>> {

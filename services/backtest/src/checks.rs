@@ -16,7 +16,7 @@ use analytics::warnings::{
 };
 use chrono::NaiveDate;
 use domain::calendar::Calendar;
-use domain::corporate_action::{CorporateAction, lacks_jump};
+use domain::corporate_action::{CorporateAction, Showing, lacks_jump};
 use domain::money::{E9, Price, Quantity};
 use domain::performance::Trade;
 use domain::series::{BarSeries, Column, MarketData};
@@ -145,7 +145,8 @@ fn without_jump<'a>(
         let row = close_ns.partition_point(|ns| *ns <= start_ns);
         let price = |e9: i64| Price(e9).to_f64();
         let ratio = *new as f64 / *old as f64;
-        (1..end).contains(&row) && lacks_jump(price(closes[row - 1]), price(opens[row]), ratio)
+        let showing = Showing::default();
+        (1..end).contains(&row) && lacks_jump(price(closes[row - 1]), price(opens[row]), ratio, showing)
     });
     let (date, terms) = unseen.next()?;
     Some(split_without_jump(&series.symbol, date, terms, unseen.count()))

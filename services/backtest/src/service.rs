@@ -21,6 +21,7 @@ use contracts::v1::{BacktestFinished, BacktestKind, BacktestOutcome, BacktestReq
 use domain::calendar::Market;
 use domain::money::Amount;
 use event_log::{AppendError, Delivery, LogError, Tape};
+use runtime::command::{Caller, audit};
 use runtime::{ClockMode, Context, HealthState};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -81,6 +82,8 @@ pub enum ServiceError {
 #[derive(Clone, Debug)]
 struct Waiting {
     run_id: String,
+    /// Who asked for it.
+    actor: String,
     request: BacktestRequest,
     /// Attempts so far.
     attempts: u32,
@@ -182,7 +185,8 @@ fn fold(tape: &Tape, state: &mut State, ends: &mut JoinSet<Result<(), ServiceErr
             let known = state.running.contains_key(&asked.run_id)
                 || state.waiting.values().any(|waiting| waiting.run_id == asked.run_id);
             if let (Some(request), false) = (asked.request, known) {
-                let waiting = Waiting { run_id: asked.run_id, request, attempts: 0 };
+                let (run_id, actor) = (asked.run_id, asked.actor);
+                let waiting = Waiting { run_id, actor, request, attempts: 0 };
                 state.waiting.insert(recorded.sequence, waiting);
             }
         }
@@ -289,13 +293,13 @@ async fn attempt(
     began: Instant,
 ) -> Result<BacktestFinished, WorkError> {
     let failed = |error: String| WorkError::Failed(error);
-    let Waiting { run_id, request, attempts } = waiting;
+    let Waiting { run_id, actor, request, attempts } = waiting;
     // Whoever wrote the request, it is checked here once more: the tape takes events from any program.
     let request = domain::research::complete(request).map_err(|error| failed(error.to_string()))?;
     let (sender, receiver) = watch::channel(None);
     let telling = tokio::spawn(hints(Arc::clone(&place.tape), run_id.clone(), attempts, receiver, began));
     let end = if matches!(request.kind(), BacktestKind::Parity | BacktestKind::Fork) {
-        stretch(place, run_id, request, stop, sender).await
+        stretch(place, (run_id, actor), request, stop, sender).await
     } else {
         history(place, run_id, request, stop, sender).await
     };
@@ -351,10 +355,10 @@ async fn history(
     work.await.map_err(|error| failed(format!("the run's task ended badly: {error}")))?
 }
 
-/// A part of this tape again.
+/// A part of this tape again. The verdict on a session stands in the audit of who asked, as that of the command does.
 async fn stretch(
     place: &Place,
-    run_id: String,
+    (run_id, actor): (String, String),
     request: BacktestRequest,
     stop: &Stop,
     sender: watch::Sender<Option<Progress>>,
@@ -371,12 +375,16 @@ async fn stretch(
     let told = move |done: f64| watch(Progress { done, bars: 0, total: 0, pnl: Amount::ZERO });
     let found = find(Arc::clone(&place.tape), place.config.books.clone(), request).await?;
     let (comparison, end) = again(Arc::clone(&place.tape), options, found, told).await?;
-    if let Some(session) = comparison.session.filter(|_| comparison.differing > 0) {
-        let (differing, compared) = (comparison.differing, comparison.compared);
-        tracing::warn!(
-            correlation_id = run_id,
-            "parity of session {session}: {differing} of {compared} events differ"
-        );
+    if let Some(session) = &comparison.session {
+        let said = comparison.said();
+        if comparison.differing > 0 {
+            tracing::warn!(correlation_id = run_id, "parity of session {session}: {said}");
+        }
+        // The same attempt again makes the same event.
+        let caller = Caller { actor, key: run_id.clone() };
+        if let Err(error) = audit(&place.tape, &caller, "parity", session, &said).await {
+            tracing::warn!(correlation_id = run_id, %error, "the parity of {session} is not in the audit: {error}");
+        }
     }
     Ok(BacktestFinished { run_id, ..end })
 }

@@ -2,11 +2,12 @@
 
 use contracts::v1::{BacktestRequest, Costs};
 use domain::money::{Amount, Quantity};
+use domain::research::tape_limits;
 use domain::risk::fields;
 
 /// Every limit of a run that was stated, by the name that the configuration and `tapedeck limits names` give it; those
-/// of a scope have it before them: `strategy:NAME.` or `symbol:NAME.`, `account.` for all of the account. Shares are
-/// fractions of one, money is in dollars, ages are seconds.
+/// of a scope have it before them: `strategy:NAME.` or `symbol:NAME.`, `account.` for all of the account; of the tape's
+/// those of one account have `account:NAME`, too. Shares are fractions of one, money is in dollars, ages are seconds.
 #[must_use]
 pub fn limits(request: &BacktestRequest) -> Vec<(String, String)> {
     let mut named = Vec::new();
@@ -22,9 +23,12 @@ pub fn limits(request: &BacktestRequest) -> Vec<(String, String)> {
         ];
         named.extend(of_account.map(|(name, value)| (name.to_owned(), value)));
     }
-    for set in &request.limit_sets {
+    let of_tape = tape_limits(request).len();
+    for (place, set) in request.limit_sets.iter().enumerate() {
         let scope = set.scope.clone().unwrap_or_default();
-        let of = [("strategy:", scope.strategy), ("symbol:", scope.symbol)];
+        // Beside those of one account the tape may state others of each account: both hold.
+        let account = if place < of_tape { scope.account } else { String::new() };
+        let of = [("account:", account), ("strategy:", scope.strategy), ("symbol:", scope.symbol)];
         let of: Vec<String> = of
             .into_iter()
             .filter(|(_, name)| !name.is_empty())
@@ -83,6 +87,23 @@ mod tests {
         assert!(has("max_position", "0.25") && has("max_price_age_s", "5400"), "{named:?}");
         assert!(has("symbol:SPY.max_open_orders", "3"), "{named:?}");
         assert!(limits(&BacktestRequest::default()).is_empty());
+    }
+
+    #[test]
+    fn limits_of_the_tape_are_told_apart_by_their_account() {
+        let set = |account: &str, most: u32| LimitsSet {
+            scope: Some(LimitScope { account: account.to_owned(), ..LimitScope::default() }),
+            limits: Some(TradeLimits { max_open_orders: Some(most), ..TradeLimits::default() }),
+            ..LimitsSet::default()
+        };
+        let limit_sets = vec![set("", 9), set("paper", 3)];
+        let names = |limit_sets_of_tape: u32| -> Vec<String> {
+            let limit_sets = limit_sets.clone();
+            let request = BacktestRequest { limit_sets, limit_sets_of_tape, ..BacktestRequest::default() };
+            limits(&request).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(2), ["account.max_open_orders", "account:paper.max_open_orders"]);
+        assert_eq!(names(1), ["account.max_open_orders", "account.max_open_orders"]);
     }
 
     #[test]

@@ -296,6 +296,8 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     ]);
     let mut notes = notes.to_vec();
     notes.extend(market.notes.iter().cloned());
+    let of_tape = domain::research::tape_limits_named(request);
+    notes.extend(of_tape.map(|named| format!("Limits of the tape that held: {named}.")));
     match (&request.limits, request.limit_sets.is_empty()) {
         (Some(_), _) => {}
         (None, true) => {

@@ -13,7 +13,7 @@ mod split;
 
 pub use adjust::{adjust_as_of, adjust_bar};
 pub use restate::{Adjustment, LastClose, Restatement, UnknownAdjustment, Unrestatable};
-pub use split::{InvalidRatio, SplitQuantity, SplitRatio, Unadjustable, lacks_jump};
+pub use split::{InvalidRatio, Showing, SplitQuantity, SplitRatio, Unadjustable, lacks_jump};
 
 use chrono::NaiveDate;
 use contracts::v1;

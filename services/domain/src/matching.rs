@@ -19,6 +19,7 @@
 
 pub mod kernel;
 pub mod queue;
+mod bounds;
 mod costs;
 mod end;
 mod working;
@@ -30,7 +31,7 @@ pub use costs::{
     CostError, CostTable, US_SALE_FEE_PER_SHARE_E9, US_SALE_FEE_PER_SHARE_MOST, US_SALE_FEE_RATE_E9, charge,
     commission, outlay, slip, slip_volume, us_sale_fees, volume_most,
 };
-pub use working::{Terms, Unsupported, WorkingOrder, check_terms, tradable};
+pub use working::{Terms, Unsupported, WorkingOrder, check_terms, reducing_most, tradable};
 
 use crate::bar::Bar;
 use crate::calendar::Session;

@@ -234,7 +234,15 @@ impl OrderState {
         }
         let price = i128::from(self.reference_price.0.max(1));
         let shares = left.0.saturating_mul(i128::from(crate::money::E9)) / price;
-        Quantity(i64::try_from(shares).unwrap_or(i64::MAX).max(1))
+        let shares = Quantity(i64::try_from(shares).unwrap_or(i64::MAX).max(1));
+        self.most_left().map_or(shares, |most| shares.min(most))
+    }
+
+    /// Shares that are left of those that the simulated market trades at most of an order for an amount. A broker outside
+    /// knows of no such bound.
+    fn most_left(&self) -> Option<Quantity> {
+        let most = crate::matching::reducing_most(&self.spec).filter(|_| self.broker == SIMULATED)?;
+        Some(Quantity(most.0.saturating_sub(self.filled.0).max(0)))
     }
 
     /// What is left of the amount of an order that states one; `None` for an order for shares.

@@ -4,10 +4,12 @@
 //! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
 
 mod costs;
+mod limits;
 pub mod ranges;
 mod stretch;
 
 pub use costs::{StatedCosts, costs};
+pub use limits::{RunLimits, tape_limits, tape_limits_named};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +21,7 @@ use contracts::v1::{
 
 use crate::bar::Timeframe;
 use crate::money::{Amount, Quantity};
-use crate::strategy::{ParameterError, kinds, resolve};
+use crate::strategy::{ParameterError, kinds, known_kinds, resolve};
 use ranges::VALUES_MAX;
 
 /// Kind of a strategy whose code is outside of this program.
@@ -172,8 +174,7 @@ fn check_strategies(request: &mut BacktestRequest) -> Result<(), Invalid> {
 fn check_strategy(strategy: &mut BacktestStrategy) -> Result<(), Invalid> {
     let outside = strategy.kind == EXTERNAL;
     if !outside && !kinds().iter().any(|kind| kind.name == strategy.kind) {
-        let known: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
-        return invalid("strategy", &strategy.kind, format!("one of {}", known.join(", ")));
+        return invalid("strategy", &strategy.kind, format!("one of {}", known_kinds(&strategy.kind)));
     }
     if !is_name(&strategy.name) {
         return invalid("name", &strategy.name, "1 to 40 lowercase letters, digits and _");

@@ -31,7 +31,7 @@ use std::fmt;
 
 use contracts::v1::{CorporateAction, Fill};
 
-pub use catalogue::{Kind, build, kinds, named_symbols, position_cap_e9, resolve};
+pub use catalogue::{Kind, build, kinds, known_kinds, named_symbols, position_cap_e9, resolve};
 pub use momentum::Momentum;
 pub use parameters::{ParameterError, ParameterSpec, ValueSpec};
 pub use sma_cross::SmaCross;

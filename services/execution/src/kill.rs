@@ -8,7 +8,8 @@
 
 use broker::SIMULATED;
 use contracts::order_id;
-use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
+use contracts::v1::event::Body;
+use contracts::v1::{Event, OrderSpec, OrderType, Side, TimeInForce};
 use domain::book::{PositionKey, PositionState};
 use domain::money::{Price, Quantity};
 use domain::order::{OrderState, OrderStatus, decide};
@@ -161,6 +162,11 @@ impl Machine {
     }
 }
 
+/// Whether an event pulls a kill switch.
+pub(crate) fn is_kill(event: &Event) -> bool {
+    matches!(event.body, Some(Body::TradingKilled(_)))
+}
+
 fn cause(kill_id: &str, key: &PositionKey) -> String {
     format!("{kill_id}/{key}")
 }
@@ -193,9 +199,8 @@ fn closing(kill_id: &str, position: &PositionState, attempt: u32) -> OrderSpec {
 
 #[cfg(test)]
 mod tests {
-    use contracts::v1::event::Body;
     use contracts::v1::{
-        AccountEntry, EntryKind, Event, Money, OrderRejected, OrderSubmitted, TradingKilled, TradingResumed,
+        AccountEntry, EntryKind, Money, OrderRejected, OrderSubmitted, TradingKilled, TradingResumed,
     };
     use contracts::{MANUAL, client_order_id, to_timestamp};
     use domain::book::{Book, SETTLED_ORDERS_MAX};

@@ -20,7 +20,7 @@ use planted::Bug;
 
 use crate::event::SERVICE;
 use crate::held::Entry;
-use crate::kill::Tried;
+use crate::kill::{Tried, is_kill};
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -81,6 +81,8 @@ pub struct Machine {
     own: BTreeSet<u64>,
     /// Whether another instance of the service said something of an order since [`Machine::take_outdone`].
     outdone: bool,
+    /// Where a kill switch was pulled last.
+    killed: u64,
     /// Ids of account entries and order adjustments on the tape, once they have been loaded. A tape holds many, so that
     /// copies share them.
     applied: Option<Arc<HashSet<String>>>,
@@ -111,6 +113,7 @@ impl Machine {
             attention,
             own: BTreeSet::new(),
             outdone: false,
+            killed: 0,
             applied: None,
             tried: BTreeMap::new(),
             ungrouped,
@@ -184,6 +187,9 @@ impl Machine {
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
         let of_order = recorded.event.body.as_ref().and_then(contracts::order_of).is_some();
         self.outdone |= !own && of_order && recorded.event.source == SERVICE;
+        if is_kill(&recorded.event) {
+            self.killed = recorded.sequence;
+        }
         self.known = self.known.max(recorded.sequence);
         self.note(recorded);
         for order_id in changes.orders {
@@ -240,6 +246,12 @@ impl Machine {
     #[must_use]
     pub fn is_outdone(&self) -> bool {
         self.outdone
+    }
+
+    /// Sequence at which a kill switch was pulled last since the start; 0 where none was.
+    #[must_use]
+    pub fn killed(&self) -> u64 {
+        self.killed
     }
 
     /// Learns that TRADING holds an event at `sequence`, perhaps one of its own not read back yet.

@@ -26,7 +26,7 @@ use crate::instant::check;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 use crate::step::Step;
-use reconcile::{Activities, Occasion};
+use reconcile::{Activities, Occasion, Unsettled};
 
 /// Messages taken from a stream at once.
 const BATCH: usize = 512;
@@ -36,6 +36,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const CLOSE_AGAIN: Duration = Duration::from_millis(250);
 /// Longest such pause.
 const CLOSE_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
+/// Most closings that go to a broker outside before TRADING is looked at again for what stops them: as many as one takes side
+/// by side.
+const CLOSED_AT_ONCE: usize = 8;
 /// Time between two looks at what a broker outside says of the open orders.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -125,6 +128,8 @@ struct Shell {
     patience: HashMap<String, Moment>,
     /// Orders that are to close positions after others came to nothing, and when they are sent.
     closings: HashMap<String, Moment>,
+    /// Sequence of the last kill switch whose cancels were asked for.
+    killed: u64,
     /// What a kill switch wants closed and what came to nothing so far.
     unclosed: Option<String>,
     /// Which accounts are not marked, because something that they hold has no price.
@@ -141,10 +146,8 @@ struct Shell {
     /// When everything is compared with brokers outside next, and the end of the session after which it is too.
     whole_at: Moment,
     session_end_ns: i64,
-    /// Differences that nobody can settle here and that were stated already.
-    stated: HashSet<String>,
-    /// How many they are since the start, and the last one, in words; empty without any.
-    to_look_at: String,
+    /// Differences that nobody can settle here and that are stated.
+    standing: Unsettled,
     /// What was read of brokers' own entries, by account.
     activities: HashMap<String, Activities>,
 }
@@ -260,9 +263,10 @@ impl Shell {
         Ok(())
     }
 
-    /// Makes the simulated broker anew from the book where another instance did something to an order: this one's would
-    /// match a bar without it.
-    fn follow_others(&mut self) -> Result<(), BrokerError> {
+    /// The same, and makes the simulated broker anew from the book where another instance did something to an order: this
+    /// one's would match a bar without it.
+    async fn catch_up_with_others(&mut self) -> Result<(), Error> {
+        self.catch_up().await?;
         // What a bar did and is still to be stored with its marks, only the broker knows.
         let stored = self.together.is_empty() && self.matched.is_none();
         if stored && self.machine.take_outdone() {
@@ -343,7 +347,7 @@ impl Shell {
 
     /// States which holdings are valued at a price of their broker, and what somebody has to look at, while all is well.
     fn say_what_was_told(&mut self) {
-        let mut parts = vec![self.machine.told(), self.to_look_at.clone()];
+        let mut parts = vec![self.machine.told(), self.standing.words()];
         parts.retain(|part| !part.is_empty());
         let told = parts.join("; ");
         if told == self.told {

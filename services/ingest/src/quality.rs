@@ -4,61 +4,15 @@
 //! Pure. A finding's id follows from its bar and rule, so that it is made once.
 
 mod moves;
-
-use std::collections::BTreeMap;
+mod rules;
 
 use chrono::NaiveDate;
-use contracts::v1::Severity;
 use domain::bar::{Bar, Timeframe};
-use domain::book::{HALT, RESUMPTION};
 use domain::calendar::Calendar;
 use domain::corporate_action::lacks_jump;
-use moves::{Moves, PAUSE_NS, Past};
+use moves::{Moves, Past};
 
-/// Every rule, how bad its findings are unless it is stated otherwise, and what they say.
-pub const RULES: [(&str, Severity, &str); 21] = [
-    (
-        "inconsistent_bar",
-        Severity::Error,
-        "a price that is none, high below low, a negative volume; it is left out",
-    ),
-    ("from_the_future", Severity::Error, "a minute that has not ended; it is left out"),
-    ("zero_volume", Severity::Info, "nothing was traded"),
-    ("outlier", Severity::Warning, "a move of more standard deviations than the threshold"),
-    ("split_shaped", Severity::Warning, "a jump by a simple ratio, and no split on the tape"),
-    ("split_without_jump", Severity::Warning, "a split on the tape, and prices that do not jump with it"),
-    (
-        "changed_values",
-        Severity::Warning,
-        "other values by more than the threshold for a bar of the same source",
-    ),
-    (
-        "changed_without_update",
-        Severity::Warning,
-        "other values for a minute, and no word that they correct it",
-    ),
-    ("missing_bar", Severity::Warning, "time of the session without a bar"),
-    ("stale_symbol", Severity::Warning, "no bar of a symbol for too long"),
-    ("price_difference", Severity::Warning, "a price that is another one than the authority's"),
-    (
-        "overlapping_bar",
-        Severity::Warning,
-        "a bar that starts at other minutes than the series; it is left out",
-    ),
-    (AFTER_EARLY_CLOSE, Severity::Warning, "a bar that starts after an early close"),
-    (ADJUSTED_PRICES, Severity::Warning, "prices that are stated to be adjusted"),
-    (
-        ACTION_NOT_APPLIED,
-        Severity::Warning,
-        "a corporate action that is neither a split nor a dividend in dollars; nothing is restated or paid for it",
-    ),
-    ("day_differs", Severity::Warning, "a day of the vendor's that is another one than its minutes make"),
-    ("trade_corrected", Severity::Info, "the vendor's word that a trade was another one"),
-    ("trade_cancelled", Severity::Info, "the vendor's word that a trade was none"),
-    (HALT, Severity::Info, "the vendor's word that trading stopped"),
-    (RESUMPTION, Severity::Info, "the vendor's word that trading goes on"),
-    ("status", Severity::Info, "any other word of the vendor's about trading"),
-];
+pub use rules::{RULES, Rules};
 
 /// Rule of the finding for a bar after an early close.
 pub(crate) const AFTER_EARLY_CLOSE: &str = "after_early_close";
@@ -68,58 +22,7 @@ pub(crate) const ADJUSTED_PRICES: &str = "adjusted_prices";
 /// Rule of the finding for a corporate action that changes nothing here.
 pub(crate) const ACTION_NOT_APPLIED: &str = "action_not_applied";
 
-/// New shares for old ones that splits usually are.
-const RATIOS: [f64; 11] = [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 1.5];
-/// How near a jump has to be to a ratio.
-const RATIO_WITHIN: f64 = 0.02;
 const MINUTE_NS: i64 = 60_000_000_000;
-
-/// Thresholds, and how bad findings are.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rules {
-    /// Standard deviations beyond which a move is an outlier; 0 for none.
-    pub outlier_deviations: f64,
-    /// Whether jumps are looked at for the shape of a split.
-    pub split_shaped: bool,
-    /// Minutes without a bar after which a symbol is stale while it is streamed; 0 for never.
-    pub stale_minutes: u32,
-    /// Sessions without a bar after which a symbol is stale in a vendor's history; 0 for never.
-    pub stale_sessions: u32,
-    /// Minutes of the session without a bar from which on history has a hole; 0 for never.
-    pub hole_minutes: u32,
-    /// Difference of two sources' prices, or of a revised one, from which on it is a finding, as a share; 0 for never.
-    pub price_difference: f64,
-    /// Severities that are stated, by rule; `None` where a rule makes no findings.
-    pub severities: BTreeMap<String, Option<Severity>>,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            outlier_deviations: 10.0,
-            split_shaped: true,
-            stale_minutes: 15,
-            stale_sessions: 5,
-            hole_minutes: 60,
-            price_difference: 0.005,
-            severities: BTreeMap::new(),
-        }
-    }
-}
-
-impl Rules {
-    /// How bad a finding of `rule` is; `None` where it makes none.
-    #[must_use]
-    pub fn severity(&self, rule: &str) -> Option<Severity> {
-        match self.severities.get(rule) {
-            Some(stated) => *stated,
-            None => {
-                let known = RULES.iter().find(|(name, ..)| *name == rule);
-                Some(known.map_or(Severity::Warning, |(_, severity, _)| *severity))
-            }
-        }
-    }
-}
 
 /// A corporate action that changes nothing here: neither a split nor a dividend in dollars.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,19 +110,20 @@ impl Quality {
             found.extend(hole(calendar, timeframe, past.close_ns, bar.start_ns, self.rules.hole_minutes));
         }
         let ratio = past.close / price(bar.open.0);
-        let shape = self.rules.split_shaped.then(|| split_shape(ratio)).flatten();
+        let shape = split_shape(ratio, &self.rules);
         let mut step = (close / past.close).ln();
         let pause_ns = bar.start_ns.saturating_sub(past.close_ns);
-        let deviation = past.deviation(pause_ns, timeframe);
+        let is_pause = pause_ns >= self.rules.pause_ns();
+        let deviation = past.deviation(pause_ns, timeframe, &self.rules);
         let most = self.rules.outlier_deviations;
         // By how many standard deviations a move is beyond what is usual.
         let far = |step: f64| {
             let by = deviation.map(|deviation| step.abs() / deviation);
             by.filter(|by| most > 0.0 && *by > most)
         };
-        if shape.is_some() || far(step).is_some() || pause_ns >= PAUSE_NS {
+        if shape.is_some() || far(step).is_some() || is_pause {
             let stated = split(past.close_ns, bar.start_ns);
-            if lacks_jump(past.close, price(bar.open.0), stated) {
+            if lacks_jump(past.close, price(bar.open.0), stated, self.rules.split_showing) {
                 let detail = format!(
                     "a split of {stated} new shares for 1 is stated, and open {} after a close of {} shows none: \
                      prices that are adjusted for it, or a wrong action",
@@ -251,8 +155,8 @@ impl Quality {
         }
         // What looks like a split says nothing of how a symbol moves.
         if jump.is_none() {
-            let moves = if pause_ns < PAUSE_NS { &mut past.within } else { &mut past.across };
-            moves.take(step);
+            let moves = if is_pause { &mut past.across } else { &mut past.within };
+            moves.take(step, self.rules.outlier_moves);
         }
         (past.close, past.close_ns) = (close, bar.close_ns);
         found
@@ -293,11 +197,12 @@ pub(crate) fn difference(told: [i64; 4], stands: [i64; 4], most: f64) -> Option<
 }
 
 /// The split that a jump looks like, in words.
-fn split_shape(ratio: f64) -> Option<String> {
-    let near = |ratio: f64, of: f64| (ratio / of - 1.0).abs() < RATIO_WITHIN;
-    let forward = RATIOS.iter().find(|of| near(ratio, **of)).map(|of| format!("{of} new shares for 1"));
+fn split_shape(ratio: f64, rules: &Rules) -> Option<String> {
+    let near = |ratio: f64, of: f64| (ratio / of - 1.0).abs() < rules.split_within;
+    let ratios = if rules.split_shaped { rules.split_ratios.as_slice() } else { &[] };
+    let forward = ratios.iter().find(|of| near(ratio, **of)).map(|of| format!("{of} new shares for 1"));
     forward.or_else(|| {
-        RATIOS.iter().find(|of| near(1.0 / ratio, **of)).map(|of| format!("1 new share for {of}"))
+        ratios.iter().find(|of| near(1.0 / ratio, **of)).map(|of| format!("1 new share for {of}"))
     })
 }
 
@@ -307,6 +212,8 @@ fn price(e9: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use contracts::v1::Severity;
+    use domain::corporate_action::Showing;
     use domain::money::{Price, Volume};
 
     use super::*;
@@ -349,7 +256,7 @@ mod tests {
         assert_eq!(take(&bar(62, 26.1, 26.1)), "");
         assert_eq!(take(&bar(62, 1.0, 1.0)), "", "one that is not newer");
         assert_eq!(take(&Bar { volume: Volume(0), ..bar(63, 26.1, 26.1) }), "zero_volume");
-        let shape = |ratio| split_shape(ratio);
+        let shape = |ratio| split_shape(ratio, &Rules::default());
         assert_eq!(shape(0.0502), Some("1 new share for 20".to_owned()));
         assert_eq!(shape(1.2), None);
     }
@@ -429,6 +336,45 @@ mod tests {
         assert_eq!(take(3, 24.0, 0.1), "split_without_jump");
         assert_eq!(take(4, 241.0, 0.1), "");
         assert_eq!(take(5, 240.0, 1.05), "", "a night may move as far");
+    }
+
+    #[test]
+    fn thresholds_are_those_that_are_stated() {
+        const DAY: i64 = 24 * 60;
+        // Moves that are wild, then quiet, then one of 4 %, a minute or half an hour after them.
+        let said = |pause: i64, rules: Rules| {
+            let mut quality = Quality::new(rules, None);
+            for at in 0..60 {
+                let far = if at % 2 == 0 { 100.0 } else { 100.0 + f64::from(u8::from(at < 30)) + 0.05 };
+                quality.take(0, Timeframe::M1, &bar(at, far, far), none);
+            }
+            let found = quality.take(0, Timeframe::M1, &bar(59 + pause, 104.0, 104.0), none);
+            self::rules(&found).join(" ")
+        };
+        let known = Rules::default;
+        assert_eq!(said(1, known()), "");
+        assert_eq!(said(1, Rules { outlier_moves: 5, outlier_moves_min: 5, ..known() }), "outlier");
+        assert_eq!(said(1, Rules { outlier_deviations: 5.0, ..known() }), "outlier");
+        assert_eq!(said(1, Rules { outlier_deviations: 5.0, outlier_moves_min: 100, ..known() }), "");
+        let brief = Rules { outlier_moves: 5, outlier_moves_min: 5, outlier_deviations: 12.0, ..known() };
+        assert_eq!(said(30, brief.clone()), "outlier");
+        assert_eq!(said(30, Rules { pause_minutes: 10, ..brief }), "");
+
+        let split = |open: f64, stated: f64, rules: Rules| {
+            let mut quality = Quality::new(rules, None);
+            quality.take(0, Timeframe::M1, &bar(0, 100.0, 100.0), none);
+            let found = quality.take(0, Timeframe::M1, &bar(DAY, open, open), |_, _| stated);
+            self::rules(&found).join(" ")
+        };
+        let nine = || Rules { split_ratios: vec![9.0], ..known() };
+        assert_eq!(split(100.0 / 9.0, 1.0, nine()), "split_shaped");
+        assert_eq!(split(50.0, 1.0, nine()), "");
+        assert_eq!(split(48.0, 1.0, Rules { split_within: 0.05, ..known() }), "split_shaped");
+        assert_eq!(split(48.0, 1.0, known()), "");
+        let strict = Showing { least: 0.04, moved: 0.9 };
+        assert_eq!(split(100.0, 1.05, Rules { split_showing: strict, ..known() }), "split_without_jump");
+        assert_eq!(split(60.0, 2.0, Rules { split_showing: strict, ..known() }), "split_without_jump");
+        assert_eq!(split(60.0, 2.0, known()), "");
     }
 
     #[test]

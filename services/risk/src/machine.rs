@@ -297,12 +297,15 @@ impl Machine {
 
     /// Takes the book of a snapshot that was read ahead; an older one than that which is held changes nothing.
     pub fn hold(&mut self, book: Book) {
-        let checkpoint = book.sequence().min(self.trading);
-        if checkpoint <= self.held.sequence() {
-            return;
-        }
+        let Some(checkpoint) = self.newer(&book) else { return };
         self.held = book;
         self.forget(checkpoint);
+    }
+
+    /// How far the book of a snapshot and what was read of TRADING reach, where that is beyond the book that is held.
+    pub(crate) fn newer(&self, book: &Book) -> Option<u64> {
+        let checkpoint = book.sequence().min(self.trading);
+        (checkpoint > self.held.sequence()).then_some(checkpoint)
     }
 
     /// Forgets what the snapshot at `checkpoint` holds; from now on every other one has to hold it as well.

@@ -9,10 +9,13 @@
 //! On the wall clock it also sees what no event says (`outside`). On the tape clock a stall pauses the clock, and decides
 //! nothing.
 //!
+//! The peaks of strategies and sectors are those of the measurement before (`peaks`): it is read from the tape at the start.
+//!
 //! Deliberately absent: what is measured and what is worth an alert (`domain::risk::monitor`). No decision, no replay and no
 //! chain hash looks at what it measured.
 
 mod outside;
+mod peaks;
 mod unvalued;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +36,7 @@ use crate::pricing::Pricing;
 use crate::read_model::ReadModel;
 use crate::shell::Error;
 use crate::start::{self, answered};
+use peaks::Peaks;
 use unvalued::Unvalued;
 
 /// Name of the service and source of its events.
@@ -101,6 +105,8 @@ struct Monitor {
     market: Box<dyn Reader>,
     /// Market time of the last measurement of an account.
     measured: BTreeMap<String, i64>,
+    /// What the next one goes on from.
+    peaks: Peaks,
     /// Accounts with fills since then, and the last one of each.
     traded: BTreeMap<String, Event>,
     /// Accounts that could not be measured at the last prices.
@@ -129,12 +135,13 @@ impl Monitor {
         let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let sectors = answered(read_model.sectors()).await.unwrap_or_default();
-        let mut measured = BTreeMap::new();
-        for account in book.accounts() {
-            let subject = Subject::of(&["control", "monitor", &account.account, "measured"]);
-            let last = last_of(tape, stream::TRADING, subject.as_str()).await?.event;
-            let at = last.and_then(|last| last.event.event_time.as_ref().and_then(from_timestamp));
-            measured.extend(at.map(|at| (account.account.clone(), at)));
+        let (mut measured, mut peaks) = (BTreeMap::new(), Peaks::default());
+        for account in book.accounts().map(|row| &row.account) {
+            let subject = Subject::of(&["control", "monitor", account, "measured"]);
+            let Some(last) = last_of(tape, stream::TRADING, subject.as_str()).await?.event else { continue };
+            let at = last.event.event_time.as_ref().and_then(from_timestamp);
+            measured.extend(at.map(|at| (account.clone(), at)));
+            peaks.read(tape, account, &last, book.sequence()).await?;
         }
         Ok(Self {
             context,
@@ -145,6 +152,7 @@ impl Monitor {
             trading,
             market,
             measured,
+            peaks,
             traded: BTreeMap::new(),
             unvalued: Unvalued::default(),
             head,
@@ -200,7 +208,7 @@ impl Monitor {
                 continue;
             };
             match self.book.apply(sequence, &recorded.event) {
-                Ok(_) => {}
+                Ok(_) => self.peaks.take(&recorded),
                 // A late event of an order that ended: it is in the read model, and in the next start.
                 Err(FoldError::OrderNotLoaded { .. }) => self.book.skip(sequence),
                 // Whoever owns it parks it.
@@ -330,9 +338,11 @@ impl Monitor {
         self.name_sectors(&mark.account).await;
         self.traded.remove(&mark.account);
         self.unvalued.forget(&mark.account);
-        let measured = monitor::measure(&self.book, self.pricing.prices(), mark, &self.sectors);
+        let before = self.peaks.of(&mark.account);
+        let measured = monitor::measure(&self.book, self.pricing.prices(), mark, &self.sectors, before);
         let findings = monitor::findings(&self.book, &measured, self.calendar, last);
-        self.append(cause, event_ns, "measured", Body::RiskMeasured(measured)).await?;
+        self.append(cause, event_ns, "measured", Body::RiskMeasured(measured.clone())).await?;
+        self.peaks.measured(measured);
         self.measured.insert(mark.account.clone(), event_ns);
         self.tell(cause, event_ns, &mark.account, findings).await
     }

@@ -55,7 +55,9 @@ impl ReadModel for PostgresReadModel {
 
     async fn open_alerts(&self) -> Result<Vec<(String, String, String)>, ReadError> {
         let alerts = queries::alerts(&self.pool, None, true, queries::LIMIT_MAX).await;
-        let alerts = alerts.map_err(ReadError::of("alerts"))?;
+        let mut alerts = alerts.map_err(ReadError::of("alerts"))?;
+        // Those of comparisons with brokers are not the monitor's to end.
+        alerts.retain(|row| !row.kind.starts_with(queries::DIFFERENCE));
         Ok(alerts.into_iter().map(|row| (row.account, row.strategy, row.kind)).collect())
     }
 

@@ -50,11 +50,10 @@ impl Machine {
     pub fn decide(&mut self, snapshot: Snapshot, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
         let Snapshot { book, decided } = snapshot;
         let decided = AsOf { checkpoint: book.sequence(), rows: decided };
-        let checkpoint = book.sequence().min(self.trading_sequence());
-        let newer = checkpoint > self.held.sequence();
+        let newer = self.newer(&book);
         self.held = book;
         let outcomes = self.decide_again(&decided, now_ns)?;
-        if newer {
+        if let Some(checkpoint) = newer {
             self.forget(checkpoint);
         }
         Ok(outcomes)

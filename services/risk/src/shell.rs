@@ -15,7 +15,7 @@ use domain::calendar::Calendar;
 use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
 use runtime::metrics::metrics;
-use runtime::{ClockMode, Context, HealthState, ReadError, Unfit, clock, park, park_all};
+use runtime::{ClockMode, Context, HealthState, ReadError, Unfit, clock, park_all};
 use serde::Deserialize;
 
 use crate::SERVICE;
@@ -259,31 +259,30 @@ impl Shell {
                 }
             }
         }
-        unfit.iter().for_each(|message| count_parked(&message.subject));
-        park_all(&self.context.tape, SERVICE, stream::TRADING, &unfit).await?;
-        Ok(())
+        park_counted(&self.context, stream::TRADING, &unfit).await
     }
 
     /// Takes prices from messages of MARKET.
     async fn price(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
+        let mut unfit = Vec::new();
         for delivery in batch {
             match delivery {
                 Delivery::Event(recorded) => self.machine.price(&recorded),
                 Delivery::Undecodable { sequence, subject, payload, error } => {
-                    let reason = error.to_string();
-                    give_up(&self.context, stream::MARKET, sequence, &subject, &payload, &reason).await?;
+                    unfit.push(Unfit { sequence, subject, payload, reason: error.to_string() });
                     self.machine.skip_market(sequence);
                 }
             }
         }
-        Ok(())
+        park_counted(&self.context, stream::MARKET, &unfit).await
     }
 
     /// Parks a signal that no decision can answer.
     async fn give_up(&mut self, signal: &Recorded, reason: &str) -> Result<(), Error> {
+        let (sequence, subject) = (signal.sequence, signal.subject.clone());
         let payload = contracts::encode(&signal.event);
-        let (sequence, subject) = (signal.sequence, &signal.subject);
-        give_up(&self.context, stream::TRADING, sequence, subject, &payload, reason).await?;
+        let unfit = Unfit { sequence, subject, payload, reason: reason.to_owned() };
+        park_counted(&self.context, stream::TRADING, &[unfit]).await?;
         self.machine.drop_signal(&signal.event.id);
         Ok(())
     }
@@ -317,17 +316,11 @@ impl Shell {
     }
 }
 
-/// Parks a message, and counts it.
-async fn give_up(
-    context: &Context,
-    stream: &str,
-    sequence: u64,
-    subject: &str,
-    payload: &[u8],
-    reason: &str,
-) -> Result<(), AppendError> {
-    count_parked(subject);
-    park(&context.tape, SERVICE, stream, sequence, subject, payload, reason).await
+/// Parks messages of a stream, and counts them.
+async fn park_counted(context: &Context, stream: &str, unfit: &[Unfit]) -> Result<(), Error> {
+    unfit.iter().for_each(|message| count_parked(&message.subject));
+    park_all(&context.tape, SERVICE, stream, unfit).await?;
+    Ok(())
 }
 
 /// Counts what is parked of a strategy's.

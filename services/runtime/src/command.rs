@@ -28,7 +28,8 @@ pub use orders::{
     Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, replace_order,
 };
 pub use risk::{
-    LimitsChange, LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope,
+    LimitsChange, LimitsError, Stop, change_limits, halt_scope, kill, limits_in_force, reset_breaker,
+    resume_scope,
 };
 pub use stopping::{
     Leaving, fate_name, positions_fate, remove_strategy, replace_strategy, stop_strategy, switch_strategy,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{now_ns, utc};
 
 /// The state of a breaker while the source is not asked.
-const OPEN: &str = "open";
+pub const BREAKER_OPEN: &str = "open";
 
 /// How a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -110,7 +110,7 @@ impl Health {
 /// What is not asked, in words; each source and account once, whatever it is asked for.
 fn open_ones(breakers: &[SourceBreaker]) -> Vec<String> {
     let mut said = Vec::new();
-    for breaker in breakers.iter().filter(|breaker| breaker.state == OPEN) {
+    for breaker in breakers.iter().filter(|breaker| breaker.state == BREAKER_OPEN) {
         let SourceBreaker { source, account, last_failure, .. } = breaker;
         let until_ns = breaker.until.as_ref().and_then(from_timestamp).unwrap_or_default();
         let until = utc(until_ns / 1_000_000_000 * 1_000_000_000);

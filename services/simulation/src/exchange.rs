@@ -315,8 +315,10 @@ impl Exchange {
             held.working = false;
         } else {
             let mut state = self.lock();
+            // What an order reduces is not known here: an amount is spent whole.
+            let sent = OrderSpec { reducing: false, ..spec.clone() };
             held.history =
-                at_once(state.inner.submit(spec, client, now_ns)).and_then(Result::ok).unwrap_or_default();
+                at_once(state.inner.submit(&sent, client, now_ns)).and_then(Result::ok).unwrap_or_default();
             let refused = |report: &Report| !matches!(report.report, BrokerReport::Accepted { .. });
             held.working = !held.history.iter().any(refused);
         }

@@ -252,7 +252,7 @@ pub enum Command {
     /// Circuit breakers
     #[command(subcommand)]
     Breaker(BreakerCommand),
-    /// Show what the monitor measured: exposure, concentration, value at risk, drawdown, alerts
+    /// Show what the monitor measured of accounts, strategies and sectors: exposure, concentration, value at risk, drawdown, correlation, alerts
     Risk(RiskOptions),
     /// Kill switch: cancel every open order of a strategy, an account or everything, and open nothing
     Kill(Kill),

@@ -16,6 +16,7 @@ mod interrupt;
 mod output;
 mod probe;
 mod projector;
+mod refused;
 mod render;
 mod seed;
 mod servers;

@@ -15,7 +15,7 @@ use ingest::file::ReadOptions;
 use ingest::import::{ImportReport, latest_close_ns};
 use ingest::source::{Loaded, Range, RecordedConfig, SimulatedConfig};
 use ingest::{IngestConfig, IngestError, SourceConfig};
-use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
+use runtime::{Alerts, ClockMode, Context, Health, HealthState, Heartbeats};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -191,6 +191,12 @@ async fn begin(
     services.introduced =
         telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &context.health).await;
     services.logging = keep_log(&session.tape, &instance);
+    if wanted.contains(&Service::Checker) {
+        let context = own(session, context, Service::Checker).await?;
+        services.tasks.spawn(crate::refused::run(context, instance.clone()));
+    }
+    let (alerts, tape) = (Alerts::new(instance.clone()), session.tape.clone());
+    services.tasks.spawn(alerts.of_breakers(tape, context.health.clone(), context.shutdown.clone()));
     let beats = Heartbeats { instance, version: env!("CARGO_PKG_VERSION").to_owned(), every: HEARTBEAT };
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, context.health.clone(), context.shutdown.clone()));
@@ -340,6 +346,7 @@ impl Services {
             },
             calendar: session.manifest.market()?.calendar(),
             universe: Arc::new(groups.collect()),
+            stale_sessions: session.config.quality.stale_sessions,
             secret: session.web_secret()?,
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,

@@ -35,6 +35,25 @@ pub struct Asked<'a> {
     pub telemetry: &'a TelemetryOptions,
 }
 
+impl Asked<'_> {
+    /// Refuses an option that nothing here would go by.
+    fn check_services(&self) -> Result<(), Failure> {
+        let options = [
+            ("--bind", self.bind, Service::Web),
+            ("--live", self.live.first().map(String::as_str), Service::Execution),
+        ];
+        for (option, value, service) in options {
+            if let Some(value) = value.filter(|_| !self.services.contains(&service)) {
+                let name = service.name();
+                let message =
+                    format!("{option} {value}: expected {name} among the services, which alone goes by it");
+                return Err(Failure::usage(message, format!("tapedeck run {name} {option} {value}")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a start goes by.
 pub struct Terms {
     /// Services of this process.
@@ -72,6 +91,7 @@ impl Terms {
         telemetry::export(&config.telemetry, asked.telemetry)?;
         let metrics = telemetry::metrics_bind(&config.telemetry, asked.telemetry)?;
         let has = |service| asked.services.contains(&service);
+        asked.check_services()?;
         let dashboard = if has(Service::Web) { Some(Dashboard::of(asked.bind, &config.web)?) } else { None };
         // Whoever sends no orders needs no credentials, and who follows no vendor neither.
         let outside =

@@ -462,16 +462,29 @@ fn searches_print_what_they_tried() -> Outcome {
         let all: Vec<&str> = all.into_iter().chain(more.iter().copied()).collect();
         home.json(&all)
     };
-    let range = ["--from", "2011-01-01", "--to", "2012-12-31"];
+    let range = ["--from", "2011-01-01", "--to", "2012-12-31", "--commission-rate", "0.001"];
     let space = ["--param", "fast=5..20:5", "--param", "slow=20..40:20"];
+    let held = |document: &Value| {
+        let held = &document["strategies"][0]["parameters"];
+        assert_eq!((&held["fast"], &held["average"]), (&Value::Null, &"simple".into()), "{document}");
+        let terms = &document["parameters"];
+        assert_eq!(
+            (&terms["commission_rate"], &terms["cash"]),
+            (&"0.001".into(), &"100000".into()),
+            "{document}"
+        );
+        assert!(terms["limits"].is_object(), "{document}");
+    };
     let sweep = search("sweep", &[&range[..], &space[..]].concat())?;
     assert_eq!(sweep["runs"], 8, "{sweep}");
+    held(&sweep);
     assert!(sweep["warnings"].to_string().contains("no limits file: buying power is all"), "{sweep}");
     assert_eq!(sweep["refused"], 1, "fast and slow of 20: {sweep}");
     assert!(sweep["trials"][0]["score"].as_f64() >= sweep["trials"][1]["score"].as_f64(), "{sweep}");
     let windows = ["--in-sample", "200", "--out-of-sample", "100"];
     let arguments = [&range[..], &space[..], &windows[..]].concat();
     let walked = search("walk-forward", &arguments)?;
+    held(&walked);
     assert_eq!(walked["folds"].as_array().map(Vec::len), Some(4), "{walked}");
     assert!(walked["folds"][0]["parameters"]["fast"].is_string(), "{walked}");
     Ok(())

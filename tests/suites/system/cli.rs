@@ -276,6 +276,10 @@ fn what_options_decide_is_refused_before_anything_is_started() -> Outcome {
     let bars = bars.display().to_string();
     refused(&home, &["rehearse", "--bars", &bars, "--only", "risk"], 2, &["--only: expected ingest"])?;
     refused(&home, &["rehearse", "--bars", &bars, "--bind", "foo"], 2, &["--bind \"foo\""])?;
+    let some = ["rehearse", "--bars", &bars, "--only", "ingest", "risk"];
+    refused(&home, &[&some[..], &["--stay"]].concat(), 2, &["--stay: expected web among the services"])?;
+    let bound = [&some[..], &["--bind", "127.0.0.1:0"]].concat();
+    refused(&home, &bound, 2, &["--bind 127.0.0.1:0: expected web among the services"])?;
     assert!(!home.path().join("tapes").exists(), "a tape was made");
 
     // Of a tape that is there some services alone: its servers are not started either.
@@ -287,13 +291,16 @@ fn what_options_decide_is_refused_before_anything_is_started() -> Outcome {
     }
     let made: Vec<_> = std::fs::read_dir(&tape)?.map(|entry| entry.map(|entry| entry.file_name())).collect();
     assert_eq!(made.len(), 1, "{made:?}");
-    // Whoever serves no dashboard needs no address for it.
-    refused(
-        &home,
-        &["run", "risk", "--tape", "main", "--bind", "foo", "--metrics", "9464"],
-        2,
-        &["--metrics \"9464\""],
-    )
+    // Whoever serves no dashboard, or sends no orders, is told that an option of theirs would do nothing.
+    let risk = ["run", "risk", "--tape", "main"];
+    for (options, word) in [
+        (["--bind", "127.0.0.1:0"], "--bind 127.0.0.1:0: expected web among the services"),
+        (["--live", "paper"], "--live paper: expected execution among the services"),
+        (["--metrics", "9464"], "--metrics \"9464\""),
+    ] {
+        refused(&home, &[&risk[..], &options[..]].concat(), 2, &[word])?;
+    }
+    Ok(())
 }
 
 /// What runs already ends before its servers do.

@@ -142,6 +142,10 @@ async fn a_kill_that_contradicts_itself_or_has_no_time_kills_nobody() -> Outcome
         let parked = parked(&home)?;
         Ok(parked.len() == WRONG && parked.values().all(|services| services.iter().eq(PARKS)))
     })?;
+    // Whoever looks is told what to do about them.
+    let screen = home.run(&[&["status"][..], &TAPE].concat())?;
+    let said = String::from_utf8_lossy(&screen.stdout).into_owned();
+    assert!(said.contains("tapedeck parked dismiss ID --reason TEXT"), "{said}");
     // Nothing is stopped, time and trading go on, and what must hold does.
     let stops = rows(&home, &["breaker", "list"])?;
     assert!(stops.is_empty(), "{stops:?}");

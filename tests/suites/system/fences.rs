@@ -65,7 +65,7 @@ async fn as_service(home: &Home, address: &str, user: &str) -> anyhow::Result<Cl
 }
 
 /// The subjects whose writers are apart, and who writes there.
-const WRITERS: [(&str, &[&str]); 27] = [
+const WRITERS: [(&str, &[&str]); 29] = [
     ("market.bar.1h.SPY", &["ingest"]),
     ("news.article.SPY", &["ingest"]),
     ("signal.mine.SPY", &["strategy", "web"]),
@@ -86,9 +86,11 @@ const WRITERS: [(&str, &[&str]); 27] = [
     ("control.group.1.handled", &["execution"]),
     ("control.invariant.orders_end.broken", &["checker"]),
     ("control.monitor.paper.alert", &["risk"]),
+    ("control.source.breaker_news_alpaca_news.alert", &["ingest", "execution", "checker"]),
     ("control.projection.bars.rebuild_finished", &["projector"]),
     ("parked.projection-bars", &["projector"]),
     ("audit.owner.halt", &["web"]),
+    ("audit.owner.parity", &["backtest", "web"]),
     ("clock.decide", &["ingest"]),
     ("ingest.replay.1", &["web"]),
     ("ingest.replayed.1", &["ingest"]),
@@ -315,6 +317,45 @@ async fn who_floods_or_lies_is_refused_and_counted_and_holds_up_nobody() -> Outc
     assert_eq!((&good["signals"], &good["invalid_signals"]), (&json!(1), &json!(0)), "{good}");
     let parked = home.text(&["parked", "list", "--tape", "main"])?;
     assert!(parked.contains("expected at most 65536 of a signal"), "{parked}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_all_its_connections_shuts_nobody_else_out_and_is_named() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let (greedy, good) = (register(&home, "greedy")?, register(&home, "good")?);
+    let most = usize::try_from(local_servers::USER_CONNECTIONS_MAX)?;
+    let mut held = Vec::new();
+    while let Ok(client) = of_strategy(&address, &greedy).await {
+        held.push(client);
+        anyhow::ensure!(held.len() <= most, "it is let in without end");
+    }
+    assert_eq!(held.len(), most);
+    // Everybody else comes in, also who is registered only now, and is heard; so is what it holds.
+    let late = register(&home, "late")?;
+    let (good, late) = (of_strategy(&address, &good).await?, of_strategy(&address, &late).await?);
+    for (client, name) in [(&good, "good"), (&late, "late"), (&held[0], "greedy")] {
+        let id = format!("{name}-1");
+        publish(client, &format!("signal.{name}.SPY"), &id, signal(name, &id)).await?;
+        client.flush().await?;
+        eventually("its signal is counted", Duration::from_secs(30), || {
+            Ok(home.json(&["strategy", "show", name, "--tape", "main"])?["signals"] == 1)
+        })?;
+    }
+    // It is named, and nobody else is.
+    let mut said = String::new();
+    let named = eventually("status names it", Duration::from_secs(60), || {
+        // No further one may have been refused since a minute.
+        drop(tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(of_strategy(&address, &greedy))
+        }));
+        let output = home.run(&["status", "--tape", "main"])?;
+        said = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(said.contains("strategy-greedy is refused connections"))
+    });
+    named.with_context(|| said.clone())?;
+    assert!(!said.contains("strategy-good is refused") && !said.contains("strategy-late is"), "{said}");
     Ok(())
 }
 

@@ -45,8 +45,21 @@ fn articles(now_ns: i64) -> Vec<Article> {
         (4, 1, "AAPL", "AAPL meets on Tuesday"),
     ]
     .map(told)
-    .to_vec()
+    .into_iter()
+    .chain(PLAYED.map(|(id, at_ns)| Article {
+        id,
+        created_ns: at_ns,
+        updated_ns: at_ns,
+        headline: format!("Report {id} about TEST"),
+        url: format!("https://news.example/{id}"),
+        symbols: vec!["TEST".to_owned()],
+        ..Article::default()
+    }))
+    .collect()
 }
+
+/// Articles about the symbol of [`crate::files::hours`]: within those sessions, and the day after the last one, noon UTC.
+const PLAYED: [(i64, i64); 2] = [(5, 1_578_398_400_000_000_000), (6, 1_578_571_200_000_000_000)];
 
 impl Stage {
     pub fn new() -> anyhow::Result<Self> {
@@ -202,6 +215,30 @@ fn news_come_once_whoever_tells_them_with_sentiment_and_delay() -> Outcome {
     let from = chrono::DateTime::from_timestamp_nanos(stage.now_ns - 50 * HOUR).to_rfc3339();
     let some = home.json(&["news", "fetch", "--source", "alpaca", "--symbols", "ACMEX", "--from", &from])?;
     assert_eq!(count(&some, "appended")?, 1, "{some}");
+    Ok(())
+}
+
+#[test]
+fn a_tape_that_plays_the_past_is_told_nothing_of_its_future() -> Outcome {
+    let stage = Stage::new()?;
+    let home = &stage.home;
+    let hours = home.path().join("hours.csv").display().to_string();
+    std::fs::write(&hours, crate::files::hours())?;
+    home.json(&["rehearse", "--tape", "played", "--bars", &hours])?;
+    let fetch = ["news", "fetch", "--source", "alpaca", "--symbols", "TEST", "--tape", "played"];
+    for _ in 0..2 {
+        let report = home.json(&fetch)?;
+        assert_eq!(count(&report, "read")?, 1, "seven days up to the tape's present: {report}");
+    }
+    let all = home.json(&[&fetch[..], &["--from", "2019-06-01", "--to", "2020-06-01"]].concat())?;
+    assert_eq!((count(&all, "read")?, count(&all, "appended")?), (1, 0), "{all}");
+    let rows = home.json(&["news", "list", "--tape", "played"])?;
+    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
+    let ahead = [&fetch[..], &["--from", "2020-01-09"]].concat();
+    assert!(stage.fails(&ahead, 2)?.contains("where the market of tape played stands"));
+    // Where the wall clock counts both are history.
+    let own = ["news", "fetch", "--source", "alpaca", "--symbols", "TEST", "--from", "2019-06-01"];
+    assert_eq!(count(&home.json(&own)?, "appended")?, 2);
     Ok(())
 }
 

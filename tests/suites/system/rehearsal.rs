@@ -92,6 +92,9 @@ fn the_summary_says_what_risk_answered(home: &Home, report: &serde_json::Value) 
     }
     let approved = told.iter().filter_map(|strategy| strategy["approved"].as_u64());
     assert!(approved.sum::<u64>() > 0, "{told:?}");
+    let instants = |of: &str| report[format!("instants_with_{of}")].as_u64();
+    assert!(instants("decisions") > Some(0) && instants("decisions") <= instants("signals"), "{report}");
+    assert_eq!(report["decisions"], report["signals"], "risk answers each: {report}");
     Ok(())
 }
 
@@ -113,6 +116,14 @@ fn the_report_measures_the_tape(home: &Home, fills: &serde_json::Value) -> anyho
     home.text(&["report", "--from", "2011-08-01", "--to", "2011-08-31", "--html", &path])?;
     let text = std::fs::read_to_string(&page)?;
     assert!(text.contains("2011-08-01 to 2011-08-31") && !text.contains("<script") && !text.contains("://"));
+    // A part begins with what the part before it ended with: what came overnight, dividends among it, is in one of both.
+    let before = home.json(&["report", "--to", "2011-07-31"])?;
+    let after = home.json(&["report", "--from", "2011-08-01"])?;
+    assert_eq!(after["span"]["starting_equity"], before["span"]["final_equity"]);
+    let count = |sheet: &serde_json::Value| sheet["trades_total"].as_u64().unwrap_or_default();
+    assert_eq!(count(&before) + count(&after), count(&sheet));
+    let sessions = |sheet: &serde_json::Value| sheet["daily"]["dates"].as_array().map_or(0, Vec::len);
+    assert_eq!(sessions(&before) + sessions(&after), days);
     Ok(())
 }
 

@@ -72,3 +72,59 @@ fn a_backtest_sees_the_latest_version_of_a_bar_or_what_was_known_at_the_time() -
     let other = [&["backtest"][..], &strategy, &["--revisions", "first"]].concat();
     refused(&home, &other, 2, &["--revisions \"first\": expected one of latest, as-known"])
 }
+
+#[test]
+fn bars_and_indicators_are_shown_as_they_were_known() -> Outcome {
+    let home = Home::new()?;
+    let (first, second) = (home.path().join("first.csv"), home.path().join("second.csv"));
+    let actions = home.path().join("actions.csv");
+    std::fs::write(&first, hours(false))?;
+    std::fs::write(&second, hours(true))?;
+    std::fs::write(&actions, "symbol,ex_date,kind,value\nTEST,2020-01-06,split,2\n")?;
+    let [first, second, actions] = [first, second, actions].map(|path| path.display().to_string());
+    for file in [&first, &second, &actions] {
+        home.json(&["import", file, "--tape", "main"])?;
+    }
+    // How many bars there are, and what the first of them closed at.
+    let bars = |more: &[&str]| -> anyhow::Result<(usize, String)> {
+        let found = home.json(&[&["bars", "TEST"][..], more].concat())?;
+        let rows = found.as_array().map(Vec::as_slice).unwrap_or_default();
+        let close = rows.last().map(|row| row["close"].as_str().unwrap_or_default().to_owned());
+        Ok((rows.len(), close.unwrap_or_default()))
+    };
+    let known = |bars: usize, close: &str| (bars, close.to_owned());
+    // Revised and in the shares after the split; the revision stands behind the last bar, whenever it was imported.
+    assert_eq!(bars(&[])?, known(25, "102"));
+    assert_eq!(bars(&["--as-of", "2020-01-08"])?, known(25, "102"));
+    assert_eq!(bars(&["--as-of", "2020-01-08T19:59:59Z"])?, known(24, "53"));
+    assert_eq!(bars(&["--as-of", "2020-01-05"])?, known(10, "106"));
+    assert_eq!(bars(&["--as-of", "2020-01-02T16:00:00Z"])?, known(1, "106"));
+    assert_eq!(bars(&["--as-of", "2020-01-01"])?, known(0, ""));
+
+    let sma =
+        |more: &[&str]| home.json(&[&["indicator", "sma:length=2", "--symbol", "TEST"][..], more].concat());
+    let values = |figures: &Value| {
+        let rows = figures.as_array().map(Vec::as_slice).unwrap_or_default();
+        (rows.len(), rows.get(1).map(|row| row["value"].clone()).unwrap_or_default())
+    };
+    assert_eq!(values(&sma(&[])?), (25, Value::from(206.5)));
+    assert_eq!(values(&sma(&["--as-of", "2020-01-03"])?), (10, Value::from(104.0)));
+
+    let hint = "tapedeck bars AAPL --as-of 2020-01-31";
+    for (all, said) in [
+        (vec!["bars", "TEST", "--as-of", "soon"], vec!["--as-of \"soon\": expected a date", hint]),
+        (
+            vec!["bars", "TEST", "--as-of", "2020-01-02", "--from", "2020-01-03"],
+            vec!["--from 2020-01-03: expected a time that is not after --as-of 2020-01-02", hint],
+        ),
+        (
+            vec!["indicator", "sma", "--symbol", "TEST", "--as-of", "soon"],
+            vec!["--as-of \"soon\": expected a date", "tapedeck indicator rsi --symbol AAPL --as-of"],
+        ),
+        (vec!["indicator", "sma", "--bars", &first, "--as-of", "2020-01-02"], vec!["--as-of", "--bars"]),
+        (vec!["bars", "--as-of", "2020-01-02"], vec!["SYMBOL"]),
+    ] {
+        refused(&home, &all, 2, &said)?;
+    }
+    Ok(())
+}

@@ -1,5 +1,5 @@
-//! What an account can pay in a backtest, by its kind and as it is rehearsed; markets that never rest: their runs on record,
-//! their history, their days.
+//! What an account can pay in a backtest, by its kind and as it is rehearsed, and what the limits of its tape let pass;
+//! markets that never rest: their runs on record, their history, their days.
 
 use std::fmt::Write as _;
 
@@ -49,6 +49,72 @@ fn an_account_of_each_kind_is_backtested_as_it_is_rehearsed() -> Outcome {
         arguments.extend(bars.iter().map(String::as_str));
         let from_files = home.json(&arguments)?;
         assert_eq!(from_files["result_hash"], rehearsed["chain_hash"], "{kind}, over files: {from_files}");
+    }
+    Ok(())
+}
+
+/// Limits by account, by symbol, and of a strategy in one symbol.
+const SCOPED: &str = "[[limits]]\naccount = \"paper\"\nmax_open_orders = 2\n\n[[limits]]\nsymbol = \"IBM\"\n\
+    max_order_value = 5000\n\n[[limits]]\nstrategy = \"swing\"\nsymbol = \"AAPL\"\nmax_position_quantity = 100\n";
+
+#[test]
+fn a_registered_strategy_is_backtested_under_the_limits_of_its_tape() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let text = configuration("cash", false, "fraction:0.2");
+    home.configure(&format!("{text}\n{SCOPED}"))?;
+    let rehearsed = home.json(&rehearse(&bars, &actions, FROM, TO, &["--tape", "known"]))?;
+    let of_tape = ["--tape", "known", "--strategy", "swing", "--timeframe", "1h"];
+    let run = |command: &str, more: &[&str]| home.json(&[&[command][..], &of_tape, more].concat());
+    let first = run("backtest", &[])?;
+    assert_eq!(first["result_hash"], rehearsed["chain_hash"], "{first}");
+    for (rule, name, value) in [
+        ("max_order_value", "symbol:IBM.max_order_value", "5000"),
+        ("max_position", "strategy:swing,symbol:AAPL.max_position_quantity", "100"),
+        ("max_open_orders", "account:paper.max_open_orders", "2"),
+    ] {
+        assert!(first["counts"]["denied"][rule].as_u64() > Some(0), "{rule}: {first}");
+        assert_eq!(first["parameters"]["limits"][name], value, "{first}");
+    }
+    let said = first["warnings"].to_string() + &first["notes"].to_string();
+    for words in [
+        "limits of the tape: ",
+        "Limits of the tape that held: ",
+        "account paper v1",
+        "symbol IBM v1",
+        "strategy swing, symbol AAPL v1",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // A search has them, too.
+    let search = ["--metric", "net_profit", "--param", "fast=5", "--param", "slow=13"];
+    let swept = run("sweep", &search)?;
+    let profit = |report: &Value| report["statistics"]["net_profit"].clone();
+    assert_eq!(profit(&swept["best"]), profit(&first), "{swept}");
+    let windows = ["--in-sample", "20", "--out-of-sample", "10"];
+    let walked = run("walk-forward", &[&search[..], &windows].concat())?;
+    assert!(walked["warnings"].to_string().contains("account paper v1"), "{walked}");
+
+    // What stands on the tape when the run is asked for holds, and is kept with the run.
+    home.text(&["limits", "set", "--tape", "known", "--account", "paper", "max_open_orders=0"])?;
+    let later = run("backtest", &[])?;
+    assert_eq!(later["counts"]["fills"], 0, "{later}");
+    assert!(later["warnings"].to_string().contains("account paper v2"), "{later}");
+    let subject = "control.backtest.*.requested";
+    let asked = home.text(&["tail", "--tape", "known", "--subject", subject, "--no-follow", "--json"])?;
+    assert_eq!(asked.matches("\"limitSetsOfTape\":3").count(), 4, "{asked}");
+
+    // An option goes before the tape, and so does a file; without limits buying power is all that is checked.
+    let wider = run("backtest", &["--limit", "max_open_orders=2"])?;
+    assert_eq!(wider["counts"], first["counts"], "{wider}");
+    let file = home.path().join("limits.toml");
+    std::fs::write(&file, &text)?;
+    let file = file.display().to_string();
+    for limits in [file.as_str(), "none"] {
+        let free = run("backtest", &["--limits", limits])?;
+        assert!(free["counts"]["fills"].as_u64() > first["counts"]["fills"].as_u64(), "{limits}: {free}");
+        let said = free["warnings"].to_string();
+        assert!(!said.contains("limits of the tape"), "{limits}: {said}");
+        assert_eq!(said.contains("buying power is all that is checked"), limits == "none", "{said}");
     }
     Ok(())
 }

@@ -102,6 +102,11 @@ impl Fields for BarFields {
         ),
         field("from", Kind::Time, "First close: a date of exchange time (the whole day) or an instant"),
         field("to", Kind::Time, "Last close: a date of exchange time (the whole day) or an instant"),
+        field(
+            "as_of",
+            Kind::Time,
+            "As it was known then: a date of exchange time (its end) or an instant; by default now",
+        ),
         field("limit", Kind::Whole(1, CHART_BARS_MAX as u64), "Bars of the part; 500 when it does not say"),
         field("cursor", Kind::Id(32), "The `next` of an earlier answer"),
     ];

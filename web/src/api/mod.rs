@@ -42,6 +42,7 @@ mod system;
 mod ticks;
 mod token;
 mod trading;
+pub mod universe;
 mod user;
 
 use std::sync::Arc;
@@ -97,6 +98,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bars::symbols))
         .routes(routes!(bars::bars))
         .routes(routes!(ticks::last))
+        .routes(routes!(universe::universe))
         .routes(routes!(facts::corporate_actions))
         .routes(routes!(facts::findings))
         .routes(routes!(reference::facts))

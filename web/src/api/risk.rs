@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{object, objects};
-use super::fields::{Asked, NoFields};
+use super::fields::{Asked, Field, Fields, Kind, NoFields, field};
 use super::{Given, Key, Problem, Problems, caller};
 use crate::access::Actor;
 use crate::action::{appended, tape};
@@ -164,21 +164,31 @@ fn used(book: &Book, account: &str, calendar: &Calendar) -> Vec<ScopeUsed> {
     scope_usage(book, account, calendar).into_iter().map(row).collect()
 }
 
+/// How many statements of limits.
+#[derive(Debug)]
+pub struct HistoryFields;
+
+impl Fields for HistoryFields {
+    const FIELDS: &'static [Field] =
+        &[field("limit", Kind::Whole(1, 200), "At most so many; 200 when it does not say")];
+}
+
 /// Statements of limits.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LimitsHistory {
-    /// Newest first, at most 200.
+    /// Newest first.
     rows: Vec<LimitVersionRow>,
 }
 
 /// Every statement of limits by scope, with author and reason, newest first.
 #[utoipa::path(get, path = "/api/v1/limits/history", tag = "trading", operation_id = "list_limits_history",
-    responses((status = 200, body = LimitsHistory), Problems))]
+    params(Asked<HistoryFields>), responses((status = 200, body = LimitsHistory), Problems))]
 pub async fn history(
     State(app): State<Arc<App>>,
-    _: Asked<NoFields>,
+    asked: Asked<HistoryFields>,
 ) -> Result<Json<LimitsHistory>, Problem> {
-    let rows = queries::limit_versions(&app.config.pool, ROWS).await.map_err(unread)?;
+    let limit = asked.number("limit", ROWS, ROWS)?;
+    let rows = queries::limit_versions(&app.config.pool, limit).await.map_err(unread)?;
     Ok(Json(LimitsHistory { rows }))
 }
 

@@ -11,10 +11,12 @@ use projections::StrategyReport;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::{Asked, At, NoFields};
+use super::fields::{Asked, At, Field, Fields, NoFields};
+use super::trading::AS_OF;
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::timeline;
 
 /// A parameter of a built-in strategy.
 #[derive(Debug, Serialize, ToSchema)]
@@ -187,19 +189,38 @@ impl Setting {
     }
 }
 
-/// Every strategy that was ever registered, by name.
+/// Every strategy that was ever registered, by name, and the moment they are of.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Strategies {
+    /// Last TRADING sequence folded; null for the present.
+    as_of: Option<u64>,
     /// The strategies.
     rows: Vec<Strategy>,
 }
 
-/// All strategies, by name, those removed included.
+/// As of when.
+#[derive(Debug)]
+pub struct StrategyFields;
+
+impl Fields for StrategyFields {
+    const FIELDS: &'static [Field] = &[AS_OF];
+}
+
+/// All strategies, by name, those removed included; now or as of a moment.
 #[utoipa::path(get, path = "/api/v1/strategies", tag = "strategies", operation_id = "list_strategies",
-    responses((status = 200, body = Strategies), Problems))]
-pub async fn list(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Strategies>, Problem> {
-    let reports = app.fleet.reports(&app).await?;
-    Ok(Json(Strategies { rows: reports.into_iter().map(Strategy::of).collect() }))
+    params(Asked<StrategyFields>), responses((status = 200, body = Strategies), Problems))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    asked: Asked<StrategyFields>,
+) -> Result<Json<Strategies>, Problem> {
+    let (as_of, reports) = match timeline::moment(&asked)? {
+        Some(moment) => {
+            let past = timeline::state(&app, moment).await?;
+            (Some(past.sequence()), app.fleet.reports_of(&app, &past).await?)
+        }
+        None => (None, app.fleet.reports(&app).await?),
+    };
+    Ok(Json(Strategies { as_of, rows: reports.into_iter().map(Strategy::of).collect() }))
 }
 
 /// One strategy.

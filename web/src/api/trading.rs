@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use domain::risk::{Rule, usage};
 use projections::queries::{
-    self, AccountRow, DecisionFilter, DecisionRow, FillRow, OrderDetail, OrderRow, Part, PositionRow,
+    self, AccountRow, Cursor, DecisionFilter, DecisionRow, FillRow, OrderDetail, OrderRow, Part, PositionRow,
     QueryError, SignalFilter, SignalRow,
 };
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,8 @@ const ACCOUNT: Field = field("account", Kind::Text(64), "Account");
 const STRATEGY: Field = field("strategy", Kind::Text(64), "Strategy; `manual` for an operator's orders");
 const SYMBOL: Field = field("symbol", Kind::Symbol, "Symbol, in any case");
 const SIDE: Field = field("side", Kind::Choice(&SIDES), "Side");
-const AS_OF: Field =
+/// The state of a moment of the past.
+pub const AS_OF: Field =
     field(timeline::FIELD, Kind::Moment, "The state after a sequence of TRADING or at an instant");
 
 fn unread(error: QueryError) -> PageError {
@@ -75,6 +76,14 @@ async fn of_known<T>(app: &App, asked: &Params, rows: Vec<T>) -> Result<Vec<T>, 
         }
     }
     Ok(rows)
+}
+
+/// The last sequence of the moment asked for; `None` for the present. What is only ever added to is then what it was.
+async fn up_to(app: &App, asked: &Params) -> Result<Option<u64>, PageError> {
+    match timeline::moment(asked)? {
+        Some(moment) => Ok(Some(timeline::state(app, moment).await?.sequence())),
+        None => Ok(None),
+    }
 }
 
 /// The part of a list, under the same condition.
@@ -100,13 +109,29 @@ impl Fields for OrderFields {
         LIMIT,
         BEFORE,
         AFTER,
+        AS_OF,
     ];
 }
 
-/// Orders, the one approved last first.
+/// Orders, and the moment they are of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Orders {
+    /// Last TRADING sequence folded; null for the present.
+    as_of: Option<u64>,
+    /// The rows.
+    rows: Vec<OrderRow>,
+    /// For `after`; null when nothing is newer.
+    #[schema(value_type = Option<String>)]
+    newer: Option<Cursor>,
+    /// For `before`; null when nothing is older.
+    #[schema(value_type = Option<String>)]
+    older: Option<Cursor>,
+}
+
+/// Orders, the one approved last first, now or as of a moment; of long ago without those that had ended long before.
 #[utoipa::path(get, path = "/api/v1/orders", tag = "trading", operation_id = "list_orders",
-    params(Asked<OrderFields>), responses((status = 200, body = Part<OrderRow>), Problems))]
-pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> Answer<Part<OrderRow>> {
+    params(Asked<OrderFields>), responses((status = 200, body = Orders), Problems))]
+pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> Answer<Orders> {
     let filter = queries::OrderFilter {
         account: asked.owned("account"),
         strategy: asked.owned("strategy"),
@@ -118,8 +143,19 @@ pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> A
         to_ns: time(&asked, "to", to_time)?,
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
-    let part = queries::list_orders(&app.config.pool, &filter, turn(&asked)?, limit).await;
-    part_of_known(&app, &asked, part).await
+    let turn = turn(&asked)?;
+    let (as_of, part) = match timeline::moment(&asked)? {
+        Some(moment) => {
+            let past = timeline::state(&app, moment).await?;
+            (Some(past.sequence()), past.orders(&filter, turn, limit))
+        }
+        None => {
+            let part = queries::list_orders(&app.config.pool, &filter, turn, limit).await;
+            (None, part.map_err(unread)?)
+        }
+    };
+    let Part { rows, newer, older } = part;
+    Ok(Json(Orders { as_of, rows: of_known(&app, &asked, rows).await?, newer, older }))
 }
 
 /// An order with its history, its fills, and what risk decided on.
@@ -193,10 +229,11 @@ impl Fields for FillFields {
         LIMIT,
         BEFORE,
         AFTER,
+        AS_OF,
     ];
 }
 
-/// Fills, newest first.
+/// Fills, newest first, now or as of a moment.
 #[utoipa::path(get, path = "/api/v1/fills", tag = "trading", operation_id = "list_fills",
     params(Asked<FillFields>), responses((status = 200, body = Part<FillRow>), Problems))]
 pub async fn fills(State(app): State<Arc<App>>, asked: Asked<FillFields>) -> Answer<Part<FillRow>> {
@@ -208,6 +245,7 @@ pub async fn fills(State(app): State<Arc<App>>, asked: Asked<FillFields>) -> Ans
         side: asked.owned("side"),
         from_ns: time(&asked, "from", from_time)?,
         to_ns: time(&asked, "to", to_time)?,
+        up_to: up_to(&app, &asked).await?,
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_fills(&app.config.pool, &filter, turn(&asked)?, limit).await;
@@ -348,10 +386,11 @@ impl Fields for DecisionFields {
         LIMIT,
         BEFORE,
         AFTER,
+        AS_OF,
     ];
 }
 
-/// Risk decisions with everything they looked at, newest first.
+/// Risk decisions with everything they looked at, newest first, now or as of a moment.
 #[utoipa::path(get, path = "/api/v1/decisions", tag = "trading", operation_id = "list_decisions",
     params(Asked<DecisionFields>), responses((status = 200, body = Part<DecisionRow>), Problems))]
 pub async fn decisions(
@@ -367,7 +406,7 @@ pub async fn decisions(
         signal_id: asked.owned("signal_id"),
         from_ns: time(&asked, "from", from_time)?,
         to_ns: time(&asked, "to", to_time)?,
-        up_to: None,
+        up_to: up_to(&app, &asked).await?,
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_decisions(&app.config.pool, &filter, turn(&asked)?, limit).await;

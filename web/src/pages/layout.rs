@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 
 use super::{Page, Panel};
+use crate::access::Role;
 use crate::app::App;
 use crate::config::Mode;
 use crate::session::{FormKeys, cookie};
@@ -51,6 +52,9 @@ pub struct Layout<'a> {
     pub program: &'a str,
     /// Who is signed in.
     pub user: String,
+    /// Whether the visitor may look and change nothing. Panels of the live stream are the same for everybody, so the
+    /// style sheet hides what a viewer cannot send.
+    pub viewer: bool,
     /// Keys of the page's forms.
     pub keys: FormKeys,
 }
@@ -72,6 +76,7 @@ impl<'a> Layout<'a> {
             current: other.title == page.title,
             key: other.key,
         });
+        let actor = app.actor(headers).ok();
         Self {
             app,
             version,
@@ -84,10 +89,8 @@ impl<'a> Layout<'a> {
             live: "connecting",
             pages: pages.collect(),
             program: &app.config.version,
-            user: app
-                .actor(headers)
-                .map(|actor| format!("{} ({})", actor.name, actor.role))
-                .unwrap_or_default(),
+            viewer: actor.as_ref().is_some_and(|actor| actor.role < Role::Operator),
+            user: actor.map(|actor| format!("{} ({})", actor.name, actor.role)).unwrap_or_default(),
             keys,
         }
     }

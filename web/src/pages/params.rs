@@ -105,6 +105,18 @@ impl Params {
         Self(self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect())
     }
 
+    /// Names and values, in the order of the address.
+    #[must_use]
+    pub fn into_fields(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    /// The same without the fields that were left empty, for an address that takes no empty one.
+    #[must_use]
+    pub fn filled(&self) -> Self {
+        Self(self.0.iter().filter(|(_, value)| !value.trim().is_empty()).cloned().collect())
+    }
+
     /// The address `path` with these fields.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
@@ -141,6 +153,7 @@ mod tests {
         let next = params.without(&["status", "symbol"]).with("before", "7.3");
         assert_eq!(next.link("/orders"), "/orders?strategy=a%26b&before=7.3");
         assert_eq!(Params::default().link("/orders"), "/orders");
+        assert_eq!(params.filled(), params.without(&["status"]));
     }
 
     #[test]

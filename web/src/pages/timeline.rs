@@ -56,8 +56,8 @@ pub struct Control {
     pub live: String,
     /// The field as given; empty for the present.
     pub as_of: String,
-    /// Account that the page shows, where the address names one.
-    pub account: String,
+    /// Fields of the address that stay as they are: the account, the filters.
+    pub kept: Vec<(String, String)>,
     /// Sequence shown.
     pub sequence: u64,
     /// Last sequence of TRADING.
@@ -83,7 +83,7 @@ impl Control {
             path,
             live: params.without(&[FIELD]).link(path),
             as_of: params.owned(FIELD).unwrap_or_default(),
-            account: params.owned("account").unwrap_or_default(),
+            kept: params.without(&[FIELD, "before", "after"]).into_fields(),
             sequence: past.as_ref().map_or(head, |past| past.sequence()),
             head,
             past: past.as_ref().map(|past| words(past)),

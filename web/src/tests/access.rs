@@ -7,7 +7,7 @@ use runtime::command::{self, Caller, Stop};
 use serde_json::Value;
 
 use super::action::Visitor;
-use super::{Answer, Deck, HOST, OWNER, get, read};
+use super::{Answer, Deck, HOST, OWNER, cookie, get, read};
 use crate::access::Role;
 use crate::access::manage::{self, Wanted};
 
@@ -292,4 +292,21 @@ async fn another_address_than_loopback_needs_a_certificate_and_says_so() {
     let refused = crate::bind(deck.app.context.clone(), crate::WebConfig { tls, ..open }).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.starts_with("web.tls_cert = ") && early == refused, "{early} {refused}");
+}
+
+#[tokio::test]
+async fn a_viewer_is_told_why_nothing_can_be_changed_and_others_are_not() {
+    let deck = Deck::traded().await;
+    let access = &deck.app.config.access;
+    for (name, role) in [("ann", Role::Viewer), ("bob", Role::Operator)] {
+        access.add_user(name, role, None).unwrap();
+        let session = access.begin_session(name).unwrap();
+        for path in ["/", "/orders", "/positions", "/strategies", "/system", "/settings", "/events/parked"] {
+            let mut page = get(path);
+            page.headers_mut().insert("cookie", cookie(&session).parse().unwrap());
+            let page = read(deck.send(page).await).await.text;
+            let told = [page.contains(" data-role=\"viewer\">"), page.contains("You look as a viewer")];
+            assert_eq!(told, [role == Role::Viewer; 2], "{name} at {path}: {page}");
+        }
+    }
 }

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use contracts::stream;
 use contracts::v1::event::Body as EventBody;
+use runtime::command::{Caller, change_limits};
 use serde_json::Value;
 
 use super::action::Visitor;
-use super::{Deck, read};
+use super::{Deck, read, script};
 
 async fn json(deck: &Deck, path: &str) -> (StatusCode, Value) {
     let answer = deck.get(path).await;
@@ -60,6 +61,48 @@ async fn the_past_is_a_field() {
     assert_eq!(before["rows"], Value::Array(Vec::new()));
     let (_, accounts) = json(&deck, &format!("/api/v1/accounts?as_of=seq:{head}")).await;
     assert_eq!(accounts["rows"][0]["equity"], "100179");
+    for list in ["orders", "strategies"] {
+        let (_, now) = json(&deck, &format!("/api/v1/{list}")).await;
+        let (_, then) = json(&deck, &format!("/api/v1/{list}?as_of=seq:{head}")).await;
+        assert_eq!((&now["rows"], &now["as_of"]), (&then["rows"], &Value::Null), "{list}");
+        assert_eq!(then["as_of"], head, "{list}");
+        let (_, first) = json(&deck, &format!("/api/v1/{list}?as_of=seq:0")).await;
+        assert_eq!((&first["rows"], &first["as_of"]), (&Value::Array(Vec::new()), &0.into()), "{list}");
+    }
+    let (_, one) = json(&deck, &format!("/api/v1/orders?as_of=seq:{head}&limit=1")).await;
+    let older = one["older"].as_str().unwrap();
+    let (_, rest) = json(&deck, &format!("/api/v1/orders?as_of=seq:{head}&limit=1&before={older}")).await;
+    assert_eq!((rest["rows"].as_array().map(Vec::len), &rest["older"]), (Some(1), &Value::Null));
+    assert_ne!(one["rows"], rest["rows"]);
+    for (list, rows) in [("fills", 0), ("decisions?verdict=denied", 0)] {
+        let and = if list.contains('?') { '&' } else { '?' };
+        let (_, before) = json(&deck, &format!("/api/v1/{list}{and}as_of=2026-01-06T18:30:00Z")).await;
+        assert_eq!(before["rows"].as_array().map(Vec::len), Some(rows), "{list}: {before}");
+    }
+}
+
+#[tokio::test]
+async fn risk_is_told_of_one_account_and_as_many_statements_of_limits_as_are_asked_for() {
+    let deck = Deck::traded().await;
+    deck.append(vec![script::alert()]).await;
+    let (_, all) = json(&deck, "/api/v1/risk").await;
+    assert_eq!(json(&deck, "/api/v1/risk?account=paper").await, (StatusCode::OK, all));
+    let scope = contracts::v1::LimitScope::default();
+    for most in [3, 4] {
+        let by = Caller { actor: "ada".to_owned(), key: format!("limits-{most}") };
+        let change = |limits: &mut contracts::v1::TradeLimits| {
+            limits.max_open_orders = Some(most);
+            Ok(())
+        };
+        change_limits(&deck.tape, &by, &scope, "", change).await.unwrap();
+    }
+    deck.settle().await;
+    let versions = |told: &Value| told["rows"].as_array().map(Vec::len);
+    assert_eq!(versions(&json(&deck, "/api/v1/limits/history").await.1), Some(2));
+    let (_, newest) = json(&deck, "/api/v1/limits/history?limit=1").await;
+    assert_eq!((versions(&newest), &newest["rows"][0]["version"]), (Some(1), &2.into()));
+    let (status, told) = json(&deck, "/api/v1/limits/history?limit=201").await;
+    assert_eq!((status, &told["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &"limit".into()));
 }
 
 #[tokio::test]
@@ -121,6 +164,7 @@ async fn a_list_of_an_account_or_a_strategy_that_nobody_knows_is_no_empty_list()
         "positions?account=nobody&as_of=2026-01-06T18:30:00Z",
         "orders?strategy=nothing",
         "signals?strategy=nothing",
+        "risk?account=nobody",
     ] {
         let (status, told) = json(&deck, &format!("/api/v1/{path}")).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {told}");

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use contracts::v1::event::Body as EventBody;
-use contracts::v1::{ActionKind, CorporateAction, Event, Origin, Quote, Trade};
+use contracts::v1::{ActionKind, Bar, BarRevision, CorporateAction, Event, Origin, Quote, Trade};
 use contracts::{Subject, event_id, to_timestamp};
 use serde_json::Value;
 
@@ -200,6 +200,120 @@ async fn bars_come_as_json_part_by_part() {
         let body: Value = serde_json::from_str(&answer.text).unwrap();
         assert_eq!((&body["status"], &body["field"]), (&status.into(), &field), "{query}");
     }
+}
+
+/// What follows the script: a bar of the day after, and behind it other values of the first bar of AAPL.
+fn later() -> Vec<(Subject, Event)> {
+    const HOUR: i64 = 3_600_000_000_000;
+    let bar = |start_ns: i64, close_e9: i64| Bar {
+        symbol: "AAPL".to_owned(),
+        timeframe: "1h".to_owned(),
+        start: Some(to_timestamp(start_ns)),
+        open_e9: close_e9,
+        high_e9: close_e9,
+        low_e9: close_e9,
+        close_e9,
+        volume_e3: 1_000_000,
+        origin: Origin::Rehearsal.into(),
+        ..Bar::default()
+    };
+    let event = |name: &str, time_ns: i64, body: EventBody| {
+        let event = Event {
+            id: event_id("script", name, 0),
+            event_time: Some(to_timestamp(time_ns)),
+            source: "script".to_owned(),
+            body: Some(body),
+            ..Event::default()
+        };
+        (Subject::for_event(&event, None).unwrap(), event)
+    };
+    let day_after = NOW_NS + 24 * HOUR;
+    let first = bar(NOW_NS - 2 * HOUR, 180_000_000_000);
+    let revised = BarRevision { bar: Some(first), revises: "the first".to_owned() };
+    vec![
+        event("day after", day_after, EventBody::Bar(bar(day_after - HOUR, 96_000_000_000))),
+        event("revised", NOW_NS - HOUR, EventBody::BarRevision(revised)),
+    ]
+}
+
+#[tokio::test]
+async fn bars_come_as_they_were_known() {
+    let deck = Deck::traded().await;
+    deck.append(actions()).await;
+    deck.append(later()).await;
+    // A date counts to its end, an instant is counted in; the split and the revision came the day after.
+    for (as_of, closes) in [
+        ("", vec!["96", "95.75", "90"]),
+        ("&as_of=2026-01-07T19:30:00Z", vec!["96", "95.75", "90"]),
+        ("&as_of=2026-01-07T19:29:59Z", vec!["191.5", "190"]),
+        ("&as_of=2026-01-06", vec!["191.5", "190"]),
+        ("&as_of=2026-01-06T18:30:00Z", vec!["190"]),
+        ("&as_of=2026-01-05", Vec::new()),
+    ] {
+        let part = json(&deck, &format!("/api/v1/bars?symbol=AAPL{as_of}")).await;
+        let items = part["items"].as_array().unwrap();
+        let found: Vec<_> = items.iter().map(|item| item["close"].as_str().unwrap()).collect();
+        assert_eq!(found, closes, "{as_of}");
+    }
+    let figures = json(&deck, "/api/v1/bars?symbol=AAPL&indicators=min:length=2&as_of=2026-01-06").await;
+    assert_eq!(figures["items"][0]["figures"][0], 190.0);
+    let file = deck.get("/bars.csv?symbol=AAPL&as_of=2026-01-06").await.text;
+    let lines: Vec<&str> = file.lines().collect();
+    assert_eq!((lines.len(), lines[2].contains(",190,1000,")), (3, true), "{file}");
+    for (query, value) in [("as_of=soon", "soon"), ("as_of=2026-01-06&from=2026-01-07", "2026-01-06")] {
+        let answer = deck.get(&format!("/api/v1/bars?symbol=AAPL&{query}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        let body: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(body["field"], "as_of", "{query}");
+        assert!(answer.text.contains(value), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_shown_as_it_was_known() {
+    let deck = Deck::traded().await;
+    deck.append(actions()).await;
+    deck.append(later()).await;
+    let now = deck.get("/chart/AAPL").await.text;
+    for text in [
+        "data-label=\"Close\" class=\"r num\">96.00",
+        ">2 for 1<",
+        "<dt>Last close</dt><dd class=\"num\">96.00",
+    ] {
+        assert!(now.contains(text), "{text} is missing in {now}");
+    }
+    assert!(!now.contains("Back to now"), "{now}");
+    let then = deck.get("/chart/AAPL?as_of=2026-01-06").await.text;
+    for text in [
+        "data-source=\"/api/v1/bars?as_of=2026-01-06&#38;symbol=AAPL&#38;",
+        "href=\"/bars.csv?as_of=2026-01-06&#38;symbol=AAPL&#38;",
+        "name=\"as_of\" value=\"2026-01-06\"",
+        "as they were known as of 2026-01-06; everything else is of now. <a href=\"/chart/AAPL\">Back to now</a>",
+        "data-label=\"Close\" class=\"r num\">191.50",
+        "data-label=\"Close\" class=\"r num\">190.00",
+        "<dt>Last close</dt><dd class=\"num\">191.50",
+        "<dt>Bars of 1h</dt><dd class=\"num\">2<",
+        ">0.25 per share<",
+    ] {
+        assert!(then.contains(text), "{text} is missing in {then}");
+    }
+    assert!(!then.contains("2 for 1") && !then.contains(">96.00"), "{then}");
+    let before = deck.get("/chart/AAPL?timeframe=1h&as_of=2026-01-02").await.text;
+    for text in [
+        "No bar of AAPL in 1h had closed as of 2026-01-02.",
+        "No split and no dividend of AAPL with an ex-date up to 2026-01-02.",
+        "No bars, so nothing to measure",
+    ] {
+        assert!(before.contains(text), "{text} is missing in {before}");
+    }
+    let wrong = deck.get("/chart/AAPL?as_of=seq:4").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text.contains("as_of = \"seq:4\": expected a date"), "{}", wrong.text);
+    // What a form leaves empty is no field of the address that the script asks.
+    let empty = deck.get("/chart/AAPL?indicators=&as_of=").await.text;
+    let source =
+        "\"/api/v1/bars?symbol=AAPL&#38;timeframe=1h&#38;adjustment=split&#38;sma=20%2C50&#38;limit=1000\"";
+    assert!(empty.contains(source), "{empty}");
 }
 
 #[tokio::test]

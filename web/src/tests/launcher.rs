@@ -62,6 +62,62 @@ async fn a_program_asks_for_all_that_the_command_line_can() {
 }
 
 #[tokio::test]
+async fn a_run_of_what_is_registered_has_the_limits_of_the_tape() {
+    let deck = Deck::traded().await;
+    for (number, scope) in [
+        json!({"account": "paper"}),
+        json!({"strategy": "momentum", "symbol": "SPY"}),
+        json!({"strategy": "sma_cross"}),
+        json!({"symbol": "AAPL"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"scope": scope, "limits": [{"name": "max_open_orders", "value": "3"}]});
+        let request = post(&deck, "/api/v1/limits", &format!("stated-{number}"), &body);
+        let answer = read(deck.send_as_it_is(request).await).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+    let asked = async |key: &str, more: Value| {
+        let mut body = json!({"strategies": [{"registered": "momentum", "name": "mine"}], "symbols": ["SPY"],
+            "timeframe": "1h"});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let answer = read(deck.send_as_it_is(post(&deck, "/api/v1/backtests", key, &body)).await).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        deck.settle().await;
+        let answer: Value = serde_json::from_str(&answer.text).unwrap();
+        let id = answer["run_id"].as_str().unwrap().to_owned();
+        let row = json(&deck, &format!("/api/v1/backtests/{id}")).await;
+        (id, row["request"].clone())
+    };
+    let (id, request) = asked("limited", json!({})).await;
+    assert_eq!(request["limitSetsOfTape"], 2, "{request}");
+    let mut scopes: Vec<String> =
+        request["limitSets"].as_array().unwrap().iter().map(|set| set["scope"].to_string()).collect();
+    scopes.sort();
+    let expected = [json!({"account": "paper"}), json!({"strategy": "mine", "symbol": "SPY"})];
+    assert_eq!(scopes, expected.map(|scope| scope.to_string()), "{request}");
+    let page = deck.get(&format!("/backtests/{id}")).await.text;
+    assert!(page.contains("account paper (tape, v1): max_open_orders=3"), "{page}");
+
+    // What is stated goes before the tape; a run without limits has none of it, and nor has one of a kind.
+    let ended = json!({"limit_sets": [{"limits": {"max_open_orders": "none"}}]});
+    assert_eq!(asked("ended", ended).await.1["limitSetsOfTape"], 1);
+    for (key, more) in [
+        ("none", json!({"buying_power_only": true})),
+        ("kind", json!({"strategies": [{"kind": "momentum"}]})),
+    ] {
+        let request = asked(key, more).await.1;
+        assert_eq!((&request["limitSets"], &request["limits"]), (&Value::Null, &Value::Null), "{request}");
+    }
+    let (_, of_account) =
+        asked("of-account", json!({"strategies": [{"kind": "momentum"}], "account": "paper"})).await;
+    assert_eq!(of_account["limitSetsOfTape"], 1, "{of_account}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_refused_by_its_field() {
     let deck = Deck::traded().await;
     let before = deck.stored().await;
@@ -81,6 +137,11 @@ async fn what_is_not_there_is_refused_by_its_field() {
         (json!({"limit_sets": [{"limits": {"max_luck": "1"}}]}), "limit_sets"),
         (json!({"limit_sets": [{"strategy": "other", "limits": {"max_open_orders": "1"}}]}), "limit_sets"),
         (json!({"limit_sets": [{"limits": {}}]}), "limit_sets"),
+        (
+            json!({"buying_power_only": true, "limits": {"max_position": "1", "max_exposure": "1",
+                "max_order_value": "1", "max_daily_loss": "1", "price_collar": "1", "max_price_age_ms": 1}}),
+            "buying_power_only",
+        ),
     ]
     .into_iter()
     .enumerate()

@@ -2,7 +2,9 @@
 
 use axum::http::StatusCode;
 use contracts::v1::event::Body;
-use contracts::v1::{Event, InvariantBroken};
+use contracts::v1::{
+    AlertRaised, BrokerDiffered, DifferenceKind, DifferenceResolution, Event, InvariantBroken,
+};
 use contracts::{Subject, event_id, to_timestamp};
 
 use super::script::{self, NOW_NS};
@@ -250,4 +252,56 @@ async fn a_broken_invariant_is_an_alert_whatever_account_is_looked_at() {
     deck.append(vec![alert(true)]).await;
     let shown = deck.get(&path).await.text;
     assert!(!shown.contains("invariant read model is fold"), "{shown}");
+}
+
+#[tokio::test]
+async fn alerts_of_sources_of_the_server_and_of_brokers_say_whose_they_are() {
+    let deck = Deck::traded().await;
+    let raised = |kind: &str, detail: &str, cleared: bool| {
+        let (kind, detail) = (kind.to_owned(), detail.to_owned());
+        Body::AlertRaised(AlertRaised { kind, detail, cleared, ..AlertRaised::default() })
+    };
+    let differed = |over: bool| {
+        Body::BrokerDiffered(BrokerDiffered {
+            account: script::ACCOUNT.to_owned(),
+            kind: DifferenceKind::Order.into(),
+            order_id: "0123".to_owned(),
+            resolution: DifferenceResolution::Alert.into(),
+            detail: "the broker does not know the order".to_owned(),
+            over,
+            ..BrokerDiffered::default()
+        })
+    };
+    let all = |over: bool| {
+        let bodies = [
+            raised("breaker_news_alpaca_news", "alpaca is not asked", over),
+            raised("connections_strategy-one", "strategy-one is refused connections", over),
+            differed(over),
+        ];
+        let event = |(place, body): (u32, Body)| {
+            let event = Event {
+                id: event_id(&format!("alerts/{over}"), "test", place),
+                event_time: Some(to_timestamp(NOW_NS)),
+                source: "test".to_owned(),
+                body: Some(body),
+                ..Event::default()
+            };
+            (Subject::for_event(&event, None).unwrap(), event)
+        };
+        (0..).zip(bodies).map(event).collect::<Vec<_>>()
+    };
+    let words =
+        ["alpaca is not asked", "strategy-one is refused connections", "the broker does not know the order"];
+    let path = format!("/panels/alerts?account={}", script::ACCOUNT);
+    deck.append(all(false)).await;
+    let (shown, told) = (deck.get(&path).await.text, deck.get("/api/v1/risk").await.text);
+    for (label, words) in ["Source", "Server", "Broker"].into_iter().zip(words) {
+        assert!(shown.contains(label) && shown.contains(words), "{label}: {shown}");
+        assert!(told.contains(words), "{told}");
+    }
+    deck.append(all(true)).await;
+    let (shown, told) = (deck.get(&path).await.text, deck.get("/api/v1/risk").await.text);
+    for words in words {
+        assert!(!shown.contains(words) && !told.contains(words), "{words}: {shown} {told}");
+    }
 }

@@ -52,6 +52,47 @@ async fn lots_of_first_in_first_out_stand_below_the_average() {
 }
 
 #[tokio::test]
+async fn the_monitor_measures_each_strategy_and_sector() {
+    let deck = Deck::traded().await;
+    deck.append(vec![script::measured()]).await;
+    let page = deck.get("/positions").await.text;
+    let monitor = page.split("<div id=\"monitor\"").nth(1).unwrap();
+    let row = |id: &str| monitor.split(id).nth(1).and_then(|rest| rest.split("</tr>").next()).unwrap();
+    let strategy = row("id=\"m-strategy-momentum\"");
+    for text in [
+        ">20.00 %<span class=\"sub\">AAPL</span>",
+        "+180.00",
+        ">−1.02 %<",
+        ">1.25 %<",
+        ">2.00 %<",
+        ">0.75<span class=\"sub\">AAPL / MSFT</span>",
+    ] {
+        assert!(strategy.contains(text), "{text} is missing: {strategy}");
+    }
+    let sector = row("id=\"m-sector-Technology\"");
+    for text in ["−5.00", ">0.00 %<", ">– (12 of 30 bars)<"] {
+        assert!(sector.contains(text), "{text} is missing: {sector}");
+    }
+    assert!(!row("id=\"m-symbol-AAPL\"").contains("bars"), "of a symbol nothing else is measured");
+    assert!(monitor.contains("<dt>Largest position</dt><dd class=\"num\">20.00 % AAPL</dd>"));
+
+    let told: Value = serde_json::from_str(&deck.get("/api/v1/risk").await.text).unwrap();
+    let measure = &told["measures"][0];
+    assert_eq!((&measure["concentration"], &measure["concentrated"]), (&"0.2".into(), &"AAPL".into()));
+    let strategy = &measure["strategies"][0];
+    assert_eq!((&strategy["pnl"], &strategy["peak_pnl"]), (&"180".into(), &"1200".into()));
+    assert_eq!((&strategy["drawdown"], &strategy["value_at_risk"]), (&"0.0102".into(), &0.0125_f64.into()));
+    assert_eq!(
+        (&strategy["expected_shortfall"], &strategy["concentration"]),
+        (&0.02_f64.into(), &"0.2".into())
+    );
+    assert_eq!(strategy["correlated"], serde_json::json!(["AAPL", "MSFT"]));
+    let (sector, symbol) = (&measure["sectors"][0], &measure["symbols"][0]);
+    assert_eq!((&sector["value_at_risk"], &sector["bars"]), (&Value::Null, &12.into()));
+    assert_eq!((&symbol["sector"], &symbol["pnl"]), (&"Technology".into(), &Value::Null));
+}
+
+#[tokio::test]
 async fn denials_are_filtered_by_rule() {
     let deck = Deck::traded().await;
     assert!(deck.get("/positions?rule=max_position").await.text.contains("data-rule=\"max_position\""));
@@ -92,12 +133,35 @@ async fn the_overview_has_a_past_too() {
 }
 
 #[tokio::test]
+async fn orders_and_strategies_have_a_past_too() {
+    let deck = Deck::traded().await;
+    let head = deck.app.timeline.head().await.unwrap();
+    for path in ["/orders?tab=all&", "/strategies?"] {
+        let page = deck.get(&format!("{path}as_of=seq:{head}")).await.text;
+        assert!(page.contains("data-live=\"past\"") && page.contains("data-topics=\"\""), "{path}");
+        assert!(!main(&page).contains("method=\"post\""), "{path} commands nothing: {page}");
+    }
+    let orders = deck.get(&format!("/orders?tab=all&as_of=seq:{head}")).await.text;
+    assert_eq!(orders.matches("<tr id=\"o-").count(), 2);
+    // The slider and the filters keep what else the address says.
+    assert!(orders.contains("<input type=\"hidden\" name=\"tab\" value=\"all\">"));
+    assert!(orders.contains(&format!("href=\"/orders.csv?tab=all&#38;as_of=seq%3A{head}\"")), "{orders}");
+    assert!(orders.contains("href=\"/orders?tab=all\">Back to live</a>"));
+    let strategies = deck.get(&format!("/strategies?as_of=seq:{head}")).await.text;
+    assert!(strategies.contains("id=\"s-momentum\""), "{strategies}");
+    let then = "2026-01-06T18:30:00Z";
+    assert!(deck.get(&format!("/orders?tab=fills&as_of={then}")).await.text.contains("No fills yet"));
+    let csv = deck.get("/orders.csv?tab=all&as_of=seq:0").await.text;
+    assert_eq!(csv.lines().count(), 1, "{csv}");
+}
+
+#[tokio::test]
 async fn a_moment_that_is_none_or_has_not_come_names_the_field() {
     let deck = Deck::traded().await;
     for (text, expected) in
         [("yesterday", "as_of = \"yesterday\": expected seq:N"), ("seq:9999", "at most seq:")]
     {
-        for path in ["/", "/positions"] {
+        for path in ["/", "/positions", "/orders", "/strategies"] {
             let answer = deck.get(&format!("{path}?as_of={text}")).await;
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
             assert!(answer.text.contains(expected), "{}", answer.text);

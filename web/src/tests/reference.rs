@@ -179,3 +179,32 @@ async fn the_api_has_facts_as_of_a_moment_their_history_and_news() {
     assert_eq!(listed["rows"].as_array().map(Vec::len), Some(2), "{listed}");
     assert_eq!(listed["rows"][0]["stream"], "REFERENCE");
 }
+
+#[tokio::test]
+async fn the_universe_says_of_each_symbol_whether_it_is_listed() {
+    let deck = Deck::empty().await;
+    deck.append(events()).await;
+    let universe = json(&deck, "/api/v1/universe").await;
+    assert_eq!(universe["groups"], serde_json::json!([{"name": "pair", "symbols": ["SPY", "AAPL"]}]));
+    let states = |universe: &Value| -> Vec<(String, String)> {
+        let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+        let rows = universe["symbols"].as_array().unwrap().iter();
+        rows.map(|row| (text(row, "symbol"), text(row, "state"))).collect()
+    };
+    let is = |symbol: &str, state: &str| (symbol.to_owned(), state.to_owned());
+    assert_eq!(states(&universe), [is("SPY", "unknown"), is("AAPL", "delisted")]);
+    let apple = &universe["symbols"][1];
+    assert_eq!((&apple["source"], &apple["delisted_on"]), (&"massive".into(), &"2026-01-05".into()));
+    let asked = json(&deck, "/api/v1/universe?symbols=aapl,@pair,ibm").await;
+    assert_eq!(states(&asked), [is("AAPL", "delisted"), is("SPY", "unknown"), is("IBM", "unknown")]);
+    for symbols in ["@none", ",", "a%20b"] {
+        let answer = deck.get(&format!("/api/v1/universe?symbols={symbols}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{symbols}: {}", answer.text);
+    }
+    let page = deck.get("/system").await.text;
+    for text in ["id=\"h-universe\"", "@pair</th>", "id=\"universe-AAPL\" data-state=\"delisted\""] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    // What has ended stands before what nobody knows.
+    assert!(page.find("id=\"universe-AAPL\"") < page.find("id=\"universe-SPY\""));
+}

@@ -4,8 +4,8 @@ use contracts::v1::event::Body;
 use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Bar, BreakerKind, BreakerTripped, EntryKind,
     Event, Fill, Intent, MarkPrice, Money, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin,
-    RiskDecision, RiskInput, RiskLimits, Side, Signal, SignalLeg, StrategyEnabled, StrategyMode,
-    StrategyRegistered, StrategyWarmed, TimeInForce, TradingState, Verdict,
+    RiskDecision, RiskGroup, RiskInput, RiskLimits, RiskMeasured, Side, Signal, SignalLeg, StrategyEnabled,
+    StrategyMode, StrategyRegistered, StrategyWarmed, TimeInForce, TradingState, Verdict,
 };
 use contracts::{Subject, event_id, order_id, to_timestamp};
 
@@ -201,6 +201,45 @@ pub fn alert() -> (Subject, Event) {
         ..AlertRaised::default()
     };
     let event = event(910, NOW_NS, Body::AlertRaised(alert));
+    (Subject::for_event(&event, None).unwrap(), event)
+}
+
+/// What the monitor measured: a strategy that fell from its peak, in a sector without bars enough.
+pub fn measured() -> (Subject, Event) {
+    let exposed = |name: &str| RiskGroup {
+        name: name.to_owned(),
+        gross_exposure: money(22_980, 0),
+        net_exposure: money(22_980, 0),
+        share_e9: SECOND,
+        ..RiskGroup::default()
+    };
+    let strategy = RiskGroup {
+        pnl: money(180, 0),
+        peak_pnl: money(1_200, 0),
+        drawdown_e9: Some(10_200_000),
+        value_at_risk: Some(0.0125),
+        expected_shortfall: Some(0.02),
+        bars: 100,
+        correlation: Some(0.75),
+        correlated_first: "AAPL".to_owned(),
+        correlated_second: "MSFT".to_owned(),
+        concentration_e9: 200_000_000,
+        concentrated: "AAPL".to_owned(),
+        ..exposed("momentum")
+    };
+    let sector = RiskGroup { pnl: money(-5, 0), drawdown_e9: Some(0), bars: 12, ..exposed("Technology") };
+    let measured = RiskMeasured {
+        account: ACCOUNT.to_owned(),
+        equity: money(100_180, 0),
+        peak_equity: money(100_180, 0),
+        strategies: vec![strategy],
+        sectors: vec![sector],
+        symbols: vec![RiskGroup { sector: "Technology".to_owned(), ..exposed("AAPL") }],
+        concentration_e9: 200_000_000,
+        concentrated: "AAPL".to_owned(),
+        ..RiskMeasured::default()
+    };
+    let event = event(912, NOW_NS, Body::RiskMeasured(measured));
     (Subject::for_event(&event, None).unwrap(), event)
 }
 

@@ -1,11 +1,14 @@
 //! Users of a local nats-server beside its owner: each with its own password and its own few subjects.
 //!
-//! The owner is in an account of its own, which holds the streams; the others are in another account, which
-//! imports what they may ask for. Permissions alone would not do: a permission is checked on the subject of a
+//! The owner is in an account of its own, which holds the streams; each of the others is alone in another account,
+//! which imports what they may ask for. Permissions alone would not do: a permission is checked on the subject of a
 //! request and not on that of its answer, so that whoever may ask for anything could have the server send the
 //! answer to `$JS.API.STREAM.DELETE.…` or under a subject of a stream. An answer that crosses into another
-//! account can reach nothing but an inbox there. Both accounts are the same from the first start on, and only
-//! the second one's users change, because a server that reads its configuration again links no new imports.
+//! account can reach nothing but an inbox there. And a server of this kind bounds the connections of an account, not
+//! those of a user: alone in one, a user that opens as many as it may shuts out nobody else.
+//!
+//! A running server links the imports of an account only when it reads of it for the second time; whoever adds one
+//! has the server read twice.
 //!
 //! They live in `users.json` and, as the server reads them, in `users.conf`, which the server's configuration
 //! includes. A change takes effect in a running server at once, whichever process runs it: the file is
@@ -36,10 +39,11 @@ use crate::process::{ChildRecord, send};
 /// server computes it at every connect.
 const BCRYPT_COST: u32 = 6;
 const PASSWORD_BYTES: usize = 24;
-/// Account of the owner, which holds the streams; and that of everybody else.
+/// Account of the owner, which holds the streams.
 const OWNER_ACCOUNT: &str = "TAPE";
-const OTHERS_ACCOUNT: &str = "STRATEGIES";
-/// What may pass from the second account into the first, as far as a user's own permissions go.
+/// The server's own account, as the configuration writes it.
+const SYSTEM_ACCOUNT: &str = "\"$SYS\"";
+/// What may pass from the account of a user into the owner's, as far as a user's own permissions go.
 const PASSED: [&str; 5] = [
     "signal.>",
     "$JS.ACK.>",
@@ -47,9 +51,12 @@ const PASSED: [&str; 5] = [
     "$JS.API.CONSUMER.MSG.NEXT.*.*",
     "$JS.API.CONSUMER.RESET.*.*",
 ];
-/// Most connections that everybody but the owner and the services has together. Without it one of them could use up
-/// what the server's process may open, and nobody else would be let in.
-const OTHERS_CONNECTIONS_MAX: u32 = 1_024;
+/// Where the server says that a connection has ended, and why; also one that it refused.
+const ENDED: &str = "$SYS.ACCOUNT.*.DISCONNECT";
+/// Most connections that a user has at a time; the server refuses further ones and keeps those that are there. Without it
+/// one of them could use up what the server's process may open, and nobody else would be let in. A program needs one or
+/// two, and one that starts anew before the server has noticed the end of the last one some more.
+pub const USER_CONNECTIONS_MAX: u32 = 16;
 /// How long a running server may take to read its users again.
 const RELOAD_MAX: Duration = Duration::from_secs(10);
 const RELOAD_POLL: Duration = Duration::from_millis(5);
@@ -149,8 +156,11 @@ impl NatsUsers {
             .map_err(|error| ServerError::file(&path, "write")(error.into()))?;
         write_private(&path, &text)?;
         let owner = Credentials::load_or_create(&self.path("credentials.json"), super::OWNER)?;
+        let before = fs::read_to_string(self.path("users.conf")).unwrap_or_default();
         self.write(&owner, &users)?;
-        self.reload()
+        self.reload()?;
+        let is_new = |stored: &Stored| !before.contains(&account(&stored.user.name));
+        if users.iter().any(is_new) { self.reload() } else { Ok(()) }
     }
 
     /// Writes `users.conf` for a server that is about to start.
@@ -231,6 +241,11 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |data| data.len())
 }
 
+/// The account of a user, in the configuration language.
+fn account(user: &str) -> String {
+    quoted(&format!("user-{user}"))
+}
+
 /// Accounts and users in the configuration language.
 fn render(owner: &Credentials, own: &[services::Stored], users: &[Stored]) -> String {
     let own: String = own.iter().map(|stored| format!(", {}", services::block(stored))).collect();
@@ -238,21 +253,26 @@ fn render(owner: &Credentials, own: &[services::Stored], users: &[Stored]) -> St
     let imports = PASSED.map(|subject| {
         format!("{{ service: {{ account: {OWNER_ACCOUNT}, subject: {} }} }}", quoted(subject))
     });
+    let (exports, imports, ended) = (exports.join(", "), imports.join(", "), quoted(ENDED));
     let mut text = format!(
         "# Written by Tapedeck; changes here are lost.\naccounts: {{\n  {OWNER_ACCOUNT}: {{\n    \
-         jetstream: enabled\n    users: [ {{ user: {}, password: {} }}{own} ]\n    exports: [ {} ]\n  }}\n  \
-         {OTHERS_ACCOUNT}: {{\n    limits: {{ max_connections: {OTHERS_CONNECTIONS_MAX} }}\n    imports: [ {} ]\n    \
-         users: [\n",
+         jetstream: enabled\n    users: [ {{ user: {}, password: {} }}{own} ]\n    exports: [ {exports} ]\n    \
+         imports: [ {{ stream: {{ account: {SYSTEM_ACCOUNT}, subject: {ended} }} }} ]\n  }}\n  \
+         {SYSTEM_ACCOUNT}: {{ exports: [ {{ stream: {ended}, accounts: [ {OWNER_ACCOUNT} ] }} ] }}\n",
         quoted(&owner.user),
         quoted(owner.password.expose_secret()),
-        exports.join(", "),
-        imports.join(", "),
     );
     for Stored { user, bcrypt } in users {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "      {}", block(user, bcrypt));
+        let _ = writeln!(
+            text,
+            "  {}: {{\n    limits: {{ max_connections: {USER_CONNECTIONS_MAX} }}\n    imports: [ {imports} ]\n    \
+             users: [ {} ]\n  }}",
+            account(&user.name),
+            block(user, bcrypt),
+        );
     }
-    text.push_str("    ]\n  }\n}\n");
+    text.push_str("}\n");
     text
 }
 

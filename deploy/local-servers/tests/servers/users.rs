@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use futures::StreamExt as _;
 use local_servers::testing::TestNats;
-use local_servers::{NatsUser, NatsUsers};
+use local_servers::{NatsUser, NatsUsers, USER_CONNECTIONS_MAX};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::support::{connect, mode};
@@ -96,16 +96,71 @@ async fn users_granted_at_once_do_not_lose_each_other() {
     }
 }
 
+/// What the owner answers to a question that `client` asks in its own name.
+async fn asks(client: &Client, name: &str) -> Option<Vec<u8>> {
+    let inbox = format!("_INBOX_{name}.answer");
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish_with_reply(format!("signal.{name}.x"), inbox, "question".into()).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(5), answers.next()).await.ok()??;
+    answer.status.is_none().then(|| answer.payload.to_vec())
+}
+
 #[tokio::test]
-async fn users_have_a_bounded_number_of_connections_and_the_owner_is_outside_of_it() {
+async fn a_user_that_takes_all_its_connections_shuts_nobody_else_out() {
+    let nats = TestNats::start().await.unwrap();
+    let users = NatsUsers::of(nats.directory().join("nats"));
+    let owner = connect(&nats.url()).await;
+    let mut questions = owner.subscribe("signal.>").await.unwrap();
+    owner.flush().await.unwrap();
+    let answering = owner.clone();
+    let answers = tokio::spawn(async move {
+        while let Some(question) = questions.next().await {
+            if let Some(inbox) = question.reply {
+                answering.publish(inbox, "answer".into()).await.unwrap();
+            }
+        }
+    });
+
+    let greedy = users.grant(&user("greedy")).await.unwrap();
+    let mut held = Vec::new();
+    while let Some(client) = enter(&nats, "greedy", &greedy).await {
+        held.push(client);
+        assert!(held.len() <= USER_CONNECTIONS_MAX as usize, "it is let in without end");
+    }
+    assert_eq!(held.len(), USER_CONNECTIONS_MAX as usize);
+
+    // Whoever is granted beside it comes in and is heard, also behind further changes, and what it holds still works.
+    let modest = users.grant(&user("modest")).await.unwrap();
+    let client = enter(&nats, "modest", &modest).await.expect("its connections are its own");
+    assert_eq!(asks(&client, "modest").await.as_deref(), Some(&b"answer"[..]));
+    users.grant(&user("third")).await.unwrap();
+    users.revoke("third").await.unwrap();
+    assert_eq!(asks(&client, "modest").await.as_deref(), Some(&b"answer"[..]));
+    assert_eq!(asks(&held[0], "greedy").await.as_deref(), Some(&b"answer"[..]));
+    assert!(enter(&nats, "greedy", &greedy).await.is_none(), "the bound outlives a change of users");
+
+    // A place that becomes free is its own again.
+    held.pop().unwrap().drain().await.unwrap();
+    let mut back = None;
+    for _ in 0..100 {
+        back = enter(&nats, "greedy", &greedy).await;
+        if back.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(back.is_some(), "the place of a connection that ended is free");
+    answers.abort();
+}
+
+#[tokio::test]
+async fn the_bound_is_everybody_elses_and_not_the_owners() {
     let nats = TestNats::start().await.unwrap();
     let directory = nats.directory().join("nats");
-    let password = NatsUsers::of(&directory).grant(&user("first")).await.unwrap();
-    let client = enter(&nats, "first", &password).await;
-    assert!(client.is_some(), "the server takes the limit");
+    NatsUsers::of(&directory).grant(&user("first")).await.unwrap();
     let text = std::fs::read_to_string(directory.join("users.conf")).unwrap();
-    let (owner, others) = text.split_once("STRATEGIES: {").unwrap();
-    assert!(others.contains("limits: { max_connections: 1024 }"), "{others}");
+    let (owner, first) = text.split_once("\"user-first\": {").unwrap();
+    assert!(first.contains(&format!("limits: {{ max_connections: {USER_CONNECTIONS_MAX} }}")), "{first}");
     assert!(!owner.contains("limits"), "the owner and the services are counted apart");
 }
 

@@ -40,4 +40,10 @@ fn what_cannot_be_read_is_named() {
     assert!(error("sharpe").starts_with("\"sharpe\" is no condition; expected METRIC<NUMBER"));
     assert!(error("sharpe<1,").starts_with("\"\" is no condition"));
     assert!(error("sharpe<nan").contains("is no number"));
+    assert_eq!(
+        error("max_drawdown>20%"),
+        "max_drawdown>0.2 never holds, because a drawdown is below zero or zero; write max_drawdown<-0.2"
+    );
+    assert!(error("sharpe<1,max_drawdown>=0.1").contains("never holds"));
+    assert_eq!(failures("max_drawdown>-0.2", None, -0.1).len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use analytics::metrics::{METRICS, find};
+use analytics::metrics::{METRICS, expected_of_search, find, searched};
 use analytics::warnings::Kind;
 
 const PAGE: &str = include_str!("../../../../docs/metrics.md");
@@ -21,6 +21,20 @@ fn the_page_describes_every_metric_and_nothing_else() {
     }
     assert_eq!(known.len(), METRICS.len(), "a name is there twice");
     assert_eq!(find("sharpe").unwrap().label, "Sharpe ratio");
+}
+
+#[test]
+fn a_search_goes_by_metrics_of_which_more_is_better() {
+    assert_eq!(searched().count(), METRICS.len() - 5);
+    for name in ["sharpe", "max_drawdown", "value_at_risk", "trades"] {
+        assert_eq!(expected_of_search(name), None, "{name}");
+    }
+    for name in ["volatility", "downside_risk", "max_drawdown_days", "tracking_error", "down_capture"] {
+        let expected = expected_of_search(name).unwrap();
+        assert!(expected.starts_with("one of which more is better: total_return, "), "{expected}");
+        assert!(!expected.contains(&format!(" {name},")), "{expected}");
+    }
+    assert!(expected_of_search("sharp").unwrap().starts_with("one of total_return, "));
 }
 
 #[test]

@@ -132,6 +132,12 @@ async fn a_session_is_compared_and_one_that_is_not_there_is_named() {
     let parity = read(&done(&tape, "parity", BacktestKind::Parity, session(&date)).await);
     assert_eq!((parity.verdict.as_str(), parity.session.as_deref()), ("same", Some(date.as_str())));
     assert!(parity.equity.iter().all(|line| !line.recorded.is_empty()), "{:?}", parity.equity);
+    // The verdict is in the audit of who asked, whoever does the run.
+    let filter = format!("audit.{}.parity", caller("parity").actor);
+    let last = tape.last(stream::AUDIT, &filter).await.unwrap().unwrap();
+    let Some(Body::Audit(audit)) = last.event.body else { panic!("{filter}") };
+    let said = format!("same: 0 of {} events differ", parity.compared);
+    assert_eq!((audit.action.as_str(), audit.target, audit.detail), ("parity", date, said));
 
     let end = done(&tape, "missing", BacktestKind::Parity, session("2019-01-02")).await;
     assert_eq!(end.outcome(), BacktestOutcome::Failed);

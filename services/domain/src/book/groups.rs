@@ -7,10 +7,13 @@
 //! ([`Book::stop_step`]).
 //!
 //! Steps are taken until nothing is open or an order that was to close or complete fails itself: then what remains open
-//! is stated and nobody tries again by himself.
+//! is stated and nobody tries again by himself. Where a policy does no more than state a failure, the legs that are under
+//! way still are watched on, and what becomes of them is stated too.
 //!
 //! Deliberately absent: the tape, the broker, and whether anything of it may be done now but for a halt (what only
 //! reduces always may).
+
+mod failure;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +26,8 @@ use contracts::v1::{
 use super::apply::check_spec;
 use super::{Book, Changes, FoldError, StrategyState};
 use crate::money::{E9, Quantity};
-use crate::order::{GroupStage, OrderState, OrderStatus, signed};
+use crate::order::{GroupStage, OrderState, signed};
+use failure::{Failure, failure};
 
 /// First leg number of orders that close or complete a group.
 pub const CLOSING_LEG: u32 = 1_000;
@@ -47,12 +51,6 @@ pub enum GroupStep {
 #[must_use]
 pub fn is_cancel_due(order: &OrderState, now_ns: i64) -> bool {
     order.cancel_refused_ns.is_none_or(|refused_ns| now_ns.saturating_sub(refused_ns) >= GROUP_PATIENCE_NS)
-}
-
-/// One thing that went wrong with a group.
-struct Failure<'book> {
-    order: &'book OrderState,
-    how: &'static str,
 }
 
 impl Book {
@@ -80,6 +78,10 @@ impl Book {
         let new: Vec<_> = handled.orders.iter().map(|spec| spec.order_id.as_str()).collect();
         let (cancels, done) = (handled.cancels.join("+"), handled.done);
         let state = format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"));
+        // Of two legs that are stuck the orders stand alike.
+        let stated =
+            self.group_orders(&handled.group_id).any(|order| order.group_stage == GroupStage::Stated);
+        let state = if stated { format!("{state}/{}", handled.failed_order_id) } else { state };
         // Asked for again: the orders stand as they did the time before, but for when that was refused.
         let asked = handled.cancels.iter().filter_map(|id| self.order(id));
         let refused_ns = match handled.failure.as_str() {
@@ -105,7 +107,10 @@ impl Book {
         orders.sort_by(|one, other| (one.spec.leg, one.id()).cmp(&(other.spec.leg, other.id())));
         let stage = orders.iter().map(|order| order.group_stage).max()?;
         match stage {
-            GroupStage::Watched => self.first_step(group_id, &orders, now_ns),
+            GroupStage::Watched | GroupStage::Stated => match failure(&orders, now_ns) {
+                Some(failure) => self.first_step(group_id, &orders, &failure),
+                None => last_word(group_id, &orders),
+            },
             GroupStage::Unwinding | GroupStage::Completing => {
                 self.next_step(group_id, &orders, stage, now_ns)
             }
@@ -113,8 +118,12 @@ impl Book {
         }
     }
 
-    fn first_step(&self, group_id: &str, orders: &[&OrderState], now_ns: i64) -> Option<GroupHandled> {
-        let failure = failure(orders, now_ns)?;
+    fn first_step(
+        &self,
+        group_id: &str,
+        orders: &[&OrderState],
+        failure: &Failure<'_>,
+    ) -> Option<GroupHandled> {
         let stated = failure.order.spec.group_policy();
         let handled = GroupHandled { failure: failure.how.to_owned(), ..report(group_id, failure.order) };
         // What only reduces is not taken back: it is completed.
@@ -140,7 +149,12 @@ impl Book {
             }
             GroupPolicy::Unspecified | GroupPolicy::Alert => {
                 let open = open_in_words(&net(orders));
-                Some(GroupHandled { done: true, open, ..handled })
+                let goes_on = |order: &&OrderState| {
+                    let is_other = order.spec.leg != failure.order.spec.leg;
+                    is_other && is_open(order) && order.group_stage == GroupStage::Watched
+                };
+                let done = !orders.iter().any(goes_on);
+                Some(GroupHandled { done, open, ..handled })
             }
         }
     }
@@ -303,7 +317,8 @@ impl Book {
         let stage = match handled.policy() {
             _ if handled.done => GroupStage::Done,
             GroupPolicy::Complete => GroupStage::Completing,
-            _ => GroupStage::Unwinding,
+            GroupPolicy::Unwind => GroupStage::Unwinding,
+            GroupPolicy::Alert | GroupPolicy::Unspecified => GroupStage::Stated,
         };
         let stopped = handled.failure == STOPPED;
         for order_id in &handled.cancels {
@@ -339,29 +354,40 @@ impl Book {
                 let stored = self.store_strategy(strategy, event_ns);
                 changes.strategies.extend(stored.strategies);
             }
+        } else if stage == GroupStage::Stated {
+            let told = |order: &OrderState| !is_open(order) || order.id() == handled.failed_order_id;
+            self.set_stage(&handled.group_id, stage, told, &mut changes);
         } else {
-            self.set_stage(&handled.group_id, stage, &mut changes);
+            self.set_stage(&handled.group_id, stage, |_| true, &mut changes);
         }
         Ok(changes)
     }
 
-    /// A group whose orders have all ended as they should needs nothing any more.
+    /// A group whose orders have all ended as they should needs nothing any more; one of which a failure was stated needs a
+    /// last word.
     pub(super) fn close_group(&mut self, group_id: &str, changes: &mut Changes) {
         let orders: Vec<_> = self.group_orders(group_id).collect();
-        let over = orders.iter().all(|order| order.status.is_ended());
-        if over && failure(&orders, i64::MIN).is_none() {
-            self.set_stage(group_id, GroupStage::Done, changes);
+        let whole = |order: &&OrderState| !is_open(order) && order.group_stage != GroupStage::Stated;
+        if orders.iter().all(whole) && failure(&orders, i64::MIN).is_none() {
+            self.set_stage(group_id, GroupStage::Done, |_| true, changes);
         }
     }
 
-    fn set_stage(&mut self, group_id: &str, stage: GroupStage, changes: &mut Changes) {
+    /// Puts those orders of a group into a stage that are of it.
+    fn set_stage(
+        &mut self,
+        group_id: &str,
+        stage: GroupStage,
+        of: impl Fn(&OrderState) -> bool,
+        changes: &mut Changes,
+    ) {
         let ids = match stage {
             GroupStage::Done => self.groups.remove(group_id).unwrap_or_default(),
             _ => self.groups.get(group_id).cloned().unwrap_or_default(),
         };
         for order_id in ids {
             let order = self.orders.get_mut(&order_id).or_else(|| self.settled.get_mut(&order_id));
-            if let Some(order) = order.filter(|order| order.group_stage != stage) {
+            if let Some(order) = order.filter(|order| order.group_stage != stage && of(order)) {
                 order.group_stage = stage;
                 if !changes.orders.contains(&order_id) {
                     changes.orders.push(order_id);
@@ -382,6 +408,16 @@ fn complete(handled: GroupHandled, group_id: &str, failed: &[&OrderState]) -> Gr
     GroupHandled { cancels, orders: orders.collect(), ..handled }
 }
 
+/// The end of a group of which a failure was stated: what else was under way has ended as it should.
+fn last_word(group_id: &str, orders: &[&OrderState]) -> Option<GroupHandled> {
+    let stated = |order: &&&OrderState| order.group_stage == GroupStage::Stated;
+    let first = orders.iter().find(stated)?;
+    let over = orders.iter().all(|order| stated(&order) || !is_open(order));
+    let handled = GroupHandled { policy: first.spec.group_policy, ..report(group_id, first) };
+    let open = open_in_words(&net(orders));
+    over.then_some(GroupHandled { failed_order_id: String::new(), done: true, open, ..handled })
+}
+
 fn is_open(order: &OrderState) -> bool {
     !order.status.is_ended()
 }
@@ -394,36 +430,6 @@ fn report(group_id: &str, order: &OrderState) -> GroupHandled {
         failed_order_id: order.id().to_owned(),
         ..GroupHandled::default()
     }
-}
-
-/// The first order of the group that failed. Exits of a bracket end unfilled when the other one fills or the entry ends:
-/// of them only a refusal is a failure.
-fn failure<'book>(orders: &[&'book OrderState], now_ns: i64) -> Option<Failure<'book>> {
-    let legs = || orders.iter().filter(|order| order.spec.leg < CLOSING_LEG);
-    let several = legs().map(|order| order.spec.leg).max() > legs().map(|order| order.spec.leg).min();
-    let failed = |order: &&&'book OrderState| match order.status {
-        OrderStatus::Rejected => Some("rejected"),
-        _ if !several || order.spec.group() != GroupKind::Unspecified => None,
-        OrderStatus::Expired if order.unfilled() > Quantity::ZERO => Some("expired"),
-        OrderStatus::Cancelled if order.unfilled() > Quantity::ZERO => Some("cancelled"),
-        _ => None,
-    };
-    // A refusal is the cause of the cancels that follow from it.
-    let refused = legs().find(|order| order.status == OrderStatus::Rejected);
-    let refused = refused.map(|order| Failure { order, how: "rejected" });
-    let ended = refused.or_else(|| legs().find_map(|order| failed(&order).map(|how| Failure { order, how })));
-    if ended.is_some() || !several {
-        return ended;
-    }
-    let filled = legs().any(|order| order.unfilled() == Quantity::ZERO);
-    let stuck = |order: &&&'book OrderState| {
-        let since_ns = order.accepted_ns.or(order.submitted_ns).unwrap_or(order.approved_ns);
-        // An exit waits for its price as long as it takes; the entry that it belongs to does not.
-        let waits = order.spec.group() == GroupKind::Oco || !order.spec.parent_id.is_empty();
-        is_open(order) && !waits && now_ns.saturating_sub(since_ns) >= GROUP_PATIENCE_NS
-    };
-    let found = legs().find(|order| filled && now_ns > i64::MIN && stuck(order));
-    found.map(|order| Failure { order, how: "stuck" })
 }
 
 /// Shares that a group has bought and sold, by symbol.

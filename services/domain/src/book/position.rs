@@ -102,6 +102,13 @@ impl PositionState {
         self.quantity.checked_add(self.fraction)
     }
 
+    /// What it has brought so far: what it realised, less fees, with dividends.
+    #[must_use]
+    pub fn net_result(&self) -> Amount {
+        let sum = self.realized_pnl.0.saturating_sub(self.fees.0);
+        Amount(sum.saturating_add(self.dividends.0))
+    }
+
     fn overflow(&self, field: &'static str) -> FoldError {
         FoldError::overflow(field, format!("position {}", self.key))
     }

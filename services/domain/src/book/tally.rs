@@ -137,7 +137,7 @@ impl Book {
         let base = at.map(|at| tally.open.remove(at));
         if closed {
             let base = Amount::from_wire(base.as_ref().and_then(|open| open.base.as_ref()));
-            let result = Amount(net(after).0.saturating_sub(base.0));
+            let result = Amount(after.net_result().0.saturating_sub(base.0));
             close(&mut tally, result);
             let mut account = self.tally_row(&key.account, "");
             account.consecutive_losses =
@@ -145,7 +145,7 @@ impl Book {
             self.store_tally(account, changes);
         }
         if began || turned {
-            let base = if began { net(before) } else { net(after) };
+            let base = if began { before.net_result() } else { after.net_result() };
             tally.open.push(OpenTrade { symbol: key.symbol.clone(), base: base.to_wire() });
         }
         self.store_tally(tally, changes);
@@ -284,12 +284,6 @@ impl Book {
         }
         changes
     }
-}
-
-/// What a position has brought so far.
-fn net(position: &PositionState) -> Amount {
-    let sum = position.realized_pnl.0.saturating_sub(position.fees.0);
-    Amount(sum.saturating_add(position.dividends.0))
 }
 
 fn close(tally: &mut RiskTally, result: Amount) {

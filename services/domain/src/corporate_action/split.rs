@@ -6,8 +6,21 @@ use crate::money::{E9, Price, Quantity, Volume, div_half_even};
 /// apart, so nine decimals name at most one of them.
 const MAX_TERM: i128 = 10_000;
 
-/// A split that changes prices by less than this factor is not looked for among them: any night may move as far.
-const SHOWS_FROM: f64 = 1.25;
+/// How a split is expected to show in prices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Showing {
+    /// A split that changes prices by less than this share, 0.25 for 5 new shares for 4, is not looked for among them: any
+    /// night may move as far.
+    pub least: f64,
+    /// The share of its jump that prices move at least where it shows, as a ratio.
+    pub moved: f64,
+}
+
+impl Default for Showing {
+    fn default() -> Self {
+        Self { least: 0.25, moved: 0.5 }
+    }
+}
 
 /// New shares per old share, as a fraction in lowest terms.
 ///
@@ -148,10 +161,10 @@ fn lowest_terms(new: i64, old: i64) -> SplitRatio {
     SplitRatio { new: new / divisor, old: old / divisor }
 }
 
-/// Whether a split of `new` shares for one does not show in a move from `close` to the next session's `open`: that is
-/// less than half of what the split makes, as a ratio.
+/// Whether a split of `new` shares for one does not show in a move from `close` to the next session's `open`: that is less
+/// than the share of what the split makes that `showing` states.
 #[must_use]
-pub fn lacks_jump(close: f64, open: f64, new: f64) -> bool {
+pub fn lacks_jump(close: f64, open: f64, new: f64, showing: Showing) -> bool {
     let (moved, wanted) = ((close / open).ln(), new.ln());
-    wanted.abs() >= SHOWS_FROM.ln() && moved * wanted.signum() < wanted.abs() / 2.0
+    wanted.abs() >= (1.0 + showing.least).ln() && moved * wanted.signum() < wanted.abs() * showing.moved
 }

@@ -155,7 +155,7 @@ pub fn half_open(watch: &Watch) -> Option<Violation> {
     };
     // Few are refused, so that they are looked for first.
     let refused = book.ended_orders().filter(|order| order.status == OrderStatus::Rejected).filter(is_leg);
-    let refused: Vec<&OrderState> = refused.collect();
+    let refused: Vec<&OrderState> = refused.filter(|leg| !is_spoken_of(leg)).collect();
     if refused.is_empty() {
         return None;
     }
@@ -175,7 +175,6 @@ pub fn half_open(watch: &Watch) -> Option<Violation> {
 
 /// Whether an event says what becomes of the group of `order`, or it is one of those that close or complete a group.
 fn is_spoken_of(order: &OrderState) -> bool {
-    let handled =
-        matches!(order.group_stage, GroupStage::Unwinding | GroupStage::Completing | GroupStage::Done);
+    let handled = !matches!(order.group_stage, GroupStage::None | GroupStage::Watched);
     order.spec.leg >= CLOSING_LEG || (handled && order.spec.group_policy() != GroupPolicy::Unspecified)
 }

@@ -12,10 +12,10 @@
 
 use contracts::v1::{Costs, OrderType, Side, TimeInForce};
 
+pub use super::bounds::Bounds;
 use super::costs::{charge, slip_volume};
 pub use super::end::End;
 use crate::bar::Bar;
-use crate::calendar::Session;
 use crate::money::{Amount, E9, Price, Quantity, div_half_even};
 
 /// Distance of a trailing stop from the best price.
@@ -80,21 +80,9 @@ pub struct Resting {
     pub extended: bool,
     /// What is left of the amount of an order that states no shares; `remaining` is then an estimate.
     pub unspent: Option<Amount>,
-}
-
-/// A session's first instant and the first one after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// First instant.
-    pub open_ns: i64,
-    /// First instant after it.
-    pub close_ns: i64,
-}
-
-impl From<&Session> for Bounds {
-    fn from(session: &Session) -> Self {
-        Self { open_ns: session.open_ns, close_ns: session.close_ns }
-    }
+    /// Shares that an order for an amount may still trade because it only reduces a position; none where the amount alone
+    /// says how many.
+    pub most: Option<Quantity>,
 }
 
 /// What of the bar an order sees.
@@ -177,6 +165,14 @@ impl Resting {
     #[must_use]
     pub fn wanted(&self) -> Quantity {
         self.tradable.map_or(self.remaining, |tradable| tradable.min(self.remaining))
+    }
+
+    /// Shares that it takes of what the bar offers. Orders for parts of a share may have left a part there, which one for
+    /// whole shares does not take.
+    fn takes(&self, offered: Quantity) -> Quantity {
+        let wanted = self.wanted();
+        let in_parts = self.unspent.is_some() || wanted != wanted.whole();
+        wanted.min(if in_parts { offered } else { offered.whole() })
     }
 
     /// Whether it still waits for its stop to be reached.
@@ -293,11 +289,12 @@ impl Resting {
 
     /// An on-close order: the bar that ends with the session, or with which the session ends.
     fn at_close(&mut self, bar: &Bar, session: Bounds, costs: &Costs, volume_left: &mut Quantity) -> Outcome {
-        let last = bar.close_ns >= session.close_ns && self.accepted_ns < session.close_ns;
+        let end_ns = session.day_ends_ns();
+        let last = bar.close_ns >= end_ns && self.accepted_ns < end_ns;
         if !last || self.wanted() <= Quantity::ZERO {
             return Outcome::default();
         }
-        self.auction(bar.close, session.close_ns, bar, costs, volume_left, End::ClosingOver)
+        self.auction(bar.close, end_ns, bar, costs, volume_left, End::ClosingOver)
     }
 
     fn auction(
@@ -370,7 +367,7 @@ impl Resting {
         volume_left: &mut Quantity,
         outcome: &mut Outcome,
     ) {
-        let mut quantity = self.wanted().min(*volume_left);
+        let mut quantity = self.takes(*volume_left);
         if quantity <= Quantity::ZERO {
             return;
         }
@@ -393,13 +390,16 @@ impl Resting {
             // All of the amount at the price that it gets; what is below a billionth of a share stays unspent.
             let shares = unspent.0.saturating_mul(i128::from(E9)) / i128::from(price.0.max(1));
             quantity = i64::try_from(shares).map_or(quantity, Quantity).min(*volume_left);
+            quantity = self.most.map_or(quantity, |most| quantity.min(most));
             if quantity <= Quantity::ZERO {
                 outcome.ended = Some(End::NotImmediate);
                 return;
             }
             unspent.0 -= Amount::notional(price, quantity).0;
-            self.remaining =
-                if *unspent < crate::order::CENT { quantity } else { self.remaining.max(quantity) };
+            let over = *unspent < crate::order::CENT || self.most == Some(quantity);
+            // What the bar has no volume for works on, however few shares it was expected to be.
+            let works_on = Quantity(quantity.0.saturating_add(1));
+            self.remaining = if over { quantity } else { self.remaining.max(works_on) };
         }
         let Some(commission) = charge(costs, self.side, price, quantity, self.next_fill == 1) else {
             outcome.ended = Some(End::Costs("commission"));
@@ -420,8 +420,8 @@ impl Resting {
     /// Takes shares that it filled off what is left of it.
     fn take(&mut self, quantity: Quantity) {
         self.remaining.0 -= quantity.0;
-        if let Some(tradable) = self.tradable.as_mut() {
-            tradable.0 -= quantity.0;
+        for bound in [&mut self.tradable, &mut self.most].into_iter().flatten() {
+            bound.0 -= quantity.0;
         }
     }
 

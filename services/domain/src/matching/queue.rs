@@ -208,6 +208,11 @@ impl<Key: Clone + Eq> Queue<Key> {
             let queued = &mut self.orders[place];
             let end = match queued.order.time_in_force {
                 _ if queued.done || queued.order.accepted_ns >= session.close_ns => None,
+                TimeInForce::Day | TimeInForce::Unspecified | TimeInForce::Cls
+                    if queued.order.accepted_ns >= session.day_ends_ns() =>
+                {
+                    None
+                }
                 TimeInForce::Day | TimeInForce::Unspecified => Some(End::SessionOver),
                 TimeInForce::Opg if queued.order.accepted_ns > session.open_ns => None,
                 TimeInForce::Opg => Some(End::OpeningOver),
@@ -298,17 +303,16 @@ impl<Key: Clone + Eq> Queue<Key> {
             }
             _ => First::Either,
         };
-        let (stop_goes, target_goes) = match first {
-            First::Stop | First::StopByDoubt => (stop, None),
-            First::Target => (None, target),
-            First::Either => (stop, target),
-        };
         let doubt = first == First::StopByDoubt;
-        if let Some(place) = stop_goes {
+        // Of what a target at the open leaves for want of volume, and of what comes within the bar, the stop sells when the
+        // bar reaches it later.
+        let turns = match first {
+            First::Stop | First::StopByDoubt => [stop, None],
+            First::Target => [target, stop],
+            First::Either => [stop, target],
+        };
+        for place in turns.into_iter().flatten() {
             self.exit(place, group, turn, doubt, left, out);
-        }
-        if let Some(place) = target_goes {
-            self.exit(place, group, turn, false, left, out);
         }
     }
 

@@ -75,6 +75,7 @@ impl WorkingOrder {
                 next_fill: 1,
                 extended: spec.extended_hours,
                 unspent: spec.notional_e9.map(|notional| Amount(notional.into())),
+                most: reducing_most(spec),
             },
             group: group(spec),
         })
@@ -90,6 +91,7 @@ impl WorkingOrder {
         let resting = &mut working.resting;
         resting.remaining = order.remaining();
         resting.unspent = order.unspent();
+        resting.most = resting.most.map(|most| Quantity(most.0.saturating_sub(order.filled.0).max(0)));
         resting.next_fill = order.fills.saturating_add(1);
         resting.tradable = order.tradable;
         resting.seen_ns = order.worked_ns.unwrap_or(i64::MIN);
@@ -114,6 +116,13 @@ pub fn tradable(spec: &OrderSpec) -> Option<Quantity> {
         return Some(Quantity::ZERO);
     }
     (spec.group() == GroupKind::Oco).then_some(Quantity(spec.quantity_e9))
+}
+
+/// Shares that the simulated market trades at most of an order for an amount that only reduces a position: those that it was
+/// approved for. At a worse price the amount comes to more of them, which may not be held. `None` of any other order.
+#[must_use]
+pub fn reducing_most(spec: &OrderSpec) -> Option<Quantity> {
+    (spec.reducing && spec.notional_e9.is_some()).then_some(Quantity(spec.quantity_e9))
 }
 
 fn trail(spec: &OrderSpec) -> Option<Trail> {

@@ -172,7 +172,9 @@ impl OrderState {
             return None;
         }
         let shares = left.0.saturating_mul(i128::from(E9)) / i128::from(price.0.max(1));
-        Some(if left < CENT { Quantity::ZERO } else { Quantity(i64::try_from(shares).unwrap_or(i64::MAX)) })
+        let left = if left < CENT { 0 } else { i64::try_from(shares).unwrap_or(i64::MAX) };
+        let most = self.most_left().map_or(left, |most| most.0.saturating_sub(quantity.0).max(0));
+        Some(Quantity(left.min(most)))
     }
 
     /// A split restates the whole order, so what was filled is restated in the same proportion, and the

@@ -30,6 +30,8 @@ pub enum GroupStage {
     /// It belongs to none.
     #[default]
     None,
+    /// Its failure was stated, or it had ended by then, and others of its group are under way still.
+    Stated,
     /// Its orders are under way.
     Watched,
     /// What is left is being cancelled, and what was filled closed.
@@ -42,13 +44,15 @@ pub enum GroupStage {
 
 impl GroupStage {
     /// Every stage.
-    pub const ALL: [Self; 5] = [Self::None, Self::Watched, Self::Unwinding, Self::Completing, Self::Done];
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::Stated, Self::Watched, Self::Unwinding, Self::Completing, Self::Done];
 
     /// The name that read models and pages use; empty for an order of no group.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "",
+            Self::Stated => "stated",
             Self::Watched => "watched",
             Self::Unwinding => "unwinding",
             Self::Completing => "completing",
@@ -65,6 +69,6 @@ impl GroupStage {
     /// Whether something may still have to be done.
     #[must_use]
     pub const fn is_active(self) -> bool {
-        matches!(self, Self::Watched | Self::Unwinding | Self::Completing)
+        matches!(self, Self::Stated | Self::Watched | Self::Unwinding | Self::Completing)
     }
 }

@@ -27,6 +27,7 @@ pub enum Deny {
     ShortNotAllowed,
     ShortOfParts { quantity: Quantity },
     ShortWithParts { after: Quantity },
+    ShortByAmount { held: Quantity },
     Sizing(SizingError),
     SizeZero { price: Price, equity: Amount },
     MaxOrderValue { value: Amount, most: Amount },
@@ -53,9 +54,10 @@ impl Deny {
             Self::Collar { .. } => Rule::PriceCollar,
             Self::NoMark | Self::NoEquity { .. } => Rule::NoMark,
             Self::DailyLoss { .. } => Rule::DailyLoss,
-            Self::ShortNotAllowed | Self::ShortOfParts { .. } | Self::ShortWithParts { .. } => {
-                Rule::ShortNotAllowed
-            }
+            Self::ShortNotAllowed
+            | Self::ShortOfParts { .. }
+            | Self::ShortWithParts { .. }
+            | Self::ShortByAmount { .. } => Rule::ShortNotAllowed,
             Self::Sizing(_) | Self::SizeZero { .. } => Rule::SizeZero,
             Self::MaxOrderValue { .. } => Rule::MaxOrderValue,
             Self::MaxPosition { .. } => Rule::MaxPosition,
@@ -108,6 +110,10 @@ impl Deny {
             Self::ShortWithParts { after } => format!(
                 "the position would be {after} shares, expected a whole number, because parts of a share cannot be \
                  sold short"
+            ),
+            Self::ShortByAmount { held } => format!(
+                "the order is for an amount while {held} are held, expected a number of shares, because it would leave \
+                 parts of a share sold short"
             ),
             Self::Sizing(error) => error.to_string(),
             Self::SizeZero { price, equity } => format!("less than one share at {price} with {equity}"),

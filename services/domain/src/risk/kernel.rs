@@ -48,6 +48,8 @@ pub struct LegTerms {
     pub share_e9: i64,
     /// A fixed quantity.
     pub quantity: Option<Quantity>,
+    /// Whether it is only what an amount comes to at the reference price.
+    pub estimated: bool,
 }
 
 /// What a decision looks at: `RiskInput` as plain numbers.
@@ -235,6 +237,9 @@ impl Leg<'_> {
         self.check_reducing()?;
         let quantity = self.terms.quantity.map_or(left.abs(), |wanted| wanted.min(left.abs()));
         let side = if held < Quantity::ZERO { Side::Buy } else { Side::Sell };
+        if self.terms.quantity.is_some() {
+            self.check_parts(side, quantity)?;
+        }
         Ok(Sized { side, quantity, reducing: true })
     }
 
@@ -259,6 +264,9 @@ impl Leg<'_> {
             self.check_short(limits)?;
         }
         let mut quantity = self.size(side, equity)?;
+        if self.terms.quantity.is_some() {
+            self.check_parts(side, quantity)?;
+        }
         let sizing = self.policy.sizing.filter(|sizing| sizing.kind() != SizingKind::Fixed);
         if self.terms.quantity.is_none()
             && let Some(sizing) = sizing
@@ -279,13 +287,14 @@ impl Leg<'_> {
         let closes = held.0.signum() * signed(side, Quantity(1)).0 < 0 && left.0.signum() == held.0.signum();
         if closes && quantity <= left.abs() {
             self.check_reducing()?;
+            self.check_parts(side, quantity)?;
             return Ok(Sized { side, quantity, reducing: true });
         }
         let (limits, equity) = self.check_opening()?;
         if side == Side::Sell {
             self.check_short(limits)?;
-            self.check_parts(quantity)?;
         }
+        self.check_parts(side, quantity)?;
         self.open(limits, equity, side, quantity, running)
     }
 
@@ -299,20 +308,32 @@ impl Leg<'_> {
         if change.short {
             self.check_short(limits)?;
             if change.side == Side::Sell {
-                self.check_parts(change.quantity)?;
+                self.check_parts(change.side, change.quantity)?;
             }
         }
         let quantity = self.leave_costs(change.side, change.quantity, E9, equity, running)?;
         self.open(limits, equity, change.side, quantity, running)
     }
 
-    /// A short position is of whole shares, and so is a sale that opens one.
-    fn check_parts(&self, quantity: Quantity) -> Result<(), Deny> {
-        if quantity.whole() != quantity {
+    /// A short position is of whole shares, and so is a sale that opens one. What is bought back leaves whole ones, and how
+    /// many an amount buys or sells is not known.
+    fn check_parts(&self, side: Side, quantity: Quantity) -> Result<(), Deny> {
+        let sells = side == Side::Sell;
+        // Other orders that buy may never fill.
+        let before = if sells { self.coming()? } else { self.input.strategy_position };
+        let after = before.checked_add(signed(side, quantity)).ok_or(Deny::Overflow)?;
+        if self.terms.estimated && before.min(after) < Quantity::ZERO {
+            return Err(Deny::ShortByAmount { held: self.input.strategy_position });
+        }
+        let in_parts = |shares: Quantity| shares.whole() != shares;
+        if after >= Quantity::ZERO {
+            return Ok(());
+        }
+        if sells && in_parts(quantity) {
             return Err(Deny::ShortOfParts { quantity });
         }
-        let after = self.coming()?.checked_sub(quantity).ok_or(Deny::Overflow)?;
-        if after < Quantity::ZERO && after.whole() != after {
+        // Of parts that are short already whole shares may be bought back.
+        if in_parts(after) && (sells || in_parts(quantity)) {
             return Err(Deny::ShortWithParts { after });
         }
         Ok(())

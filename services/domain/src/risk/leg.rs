@@ -66,6 +66,7 @@ pub(super) fn terms(leg: &SignalLeg, share_e9: i64) -> LegTerms {
         stop: leg.stop_price_e9.filter(|_| stops).map(Price),
         share_e9: if leg.intent() == Intent::Target { leg.weight_e9 } else { share_e9 },
         quantity: leg.quantity_e9.map(Quantity),
+        estimated: false,
     }
 }
 
@@ -98,6 +99,7 @@ impl Leg<'_> {
             // An estimate: how many shares the amount buys is known with the fill.
             let shares = i128::from(notional) * i128::from(crate::money::E9) / i128::from(input.price.0);
             terms.quantity = i64::try_from(shares).ok().map(Quantity);
+            terms.estimated = true;
         }
         let sized = decide_leg(&self.view.policy, &input, &terms, running);
         let refused = |denied: Deny| denial(denied, &self.leg.symbol, self.input);

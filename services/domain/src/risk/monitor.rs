@@ -1,26 +1,30 @@
-//! What the monitor measures of an account at a mark, and what of it an operator should see.
+//! What the monitor measures of an account at a mark, of its strategies and of its sectors, and what of it an operator
+//! should see.
 //!
-//! Exposure and drawdown are those of the mark; value at risk is historical (95 %, one bar), of positions as they
-//! are, as `empyrical` defines both it and the mean beyond it. A sector is a symbol's profile's to name; that of a symbol
-//! whose profile nobody knows is `unknown`, and says so.
+//! Exposure and drawdown of the account are those of the mark. A strategy and a sector have no equity of their own: theirs is
+//! the fall of what they brought so far from the highest of it in any measurement, as a share of the account's peak equity.
+//! A sector is a symbol's profile's to name; that of a symbol whose profile nobody knows is `unknown`, and says so.
 //!
 //! Deliberately absent: when it measures and what is raised already (the risk service's).
+
+mod before;
+mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::v1::{AccountMarked, RiskGroup, RiskMeasured, TradingState};
 
-use super::guard::VAR_TAIL;
-use super::measure::held;
+use before::Peaks;
+use part::{Figures, Gauge, Part};
+
 use super::scope_usage::scope_usage_at;
 use super::{breaker, usage};
-use crate::book::history::{RETURNS_MIN, correlation, quantile};
-use crate::book::{Book, Prices, Scope};
+use crate::book::{Book, LimitSet, Prices};
 use crate::calendar::Calendar;
-use crate::money::{Amount, E9, Price, Quantity};
+use crate::money::{Amount, E9, Quantity};
 
-/// Bars that the monitor looks at.
-const BARS: usize = 100;
+pub use before::Before;
+
 /// Share of a limit from which on it is worth an alert, in thousandths.
 const ALERT_PER_MILLE: i128 = 800;
 /// Sector of a symbol whose profile nobody knows.
@@ -40,36 +44,33 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// Measures the account of `mark`, whose positions are those of `book`, with the returns that `prices` remember.
+/// Measures the account of `mark`, whose positions are those of `book`, with the returns that `prices` remember and the peaks
+/// of `before`. Whatever strategies and sectors there are, positions are gone through once, and bars once for each of them
+/// that holds something.
 #[must_use]
-pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked, sectors: &Sectors) -> RiskMeasured {
+pub fn measure(
+    book: &Book,
+    prices: &Prices,
+    mark: &AccountMarked,
+    sectors: &Sectors,
+    before: &Before,
+) -> RiskMeasured {
     let account = mark.account.as_str();
-    let row = book.account(account);
-    let equity = Amount::from_wire(mark.equity.as_ref());
-    let gross = Amount::from_wire(mark.gross_exposure.as_ref());
-    let peak = row.map_or(equity, |row| row.peak_with(equity));
-    let of_mark: BTreeMap<&str, Price> =
-        mark.prices.iter().map(|price| (price.symbol.as_str(), Price(price.price_e9))).collect();
-    let held = held(book, account, &Scope::default());
-    let value = |symbol: &str, quantity: Quantity| {
-        Amount::notional(of_mark.get(symbol).copied().unwrap_or_default(), quantity)
-    };
-    let mut strategies: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
-    for position in book.positions_of(account).filter(|position| position.quantity != Quantity::ZERO) {
-        let value = value(&position.key.symbol, position.quantity);
-        add(strategies.entry(&position.key.strategy).or_default(), value);
+    let mut gauge = Gauge::new(book, prices, mark);
+    let mut whole = Part::default();
+    let mut strategies: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    let mut by_sector: BTreeMap<&str, Part<'_>> = BTreeMap::new();
+    for position in book.positions_of(account) {
+        let result = gauge.result(position);
+        let sector = sector_of(sectors, &position.key.symbol);
+        whole.add(position, result);
+        strategies.entry(&position.key.strategy).or_default().add(position, result);
+        by_sector.entry(sector).or_default().add(position, result);
     }
-    let mut by_sector: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
-    let mut symbols: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
-    for (symbol, quantity) in &held {
-        let value = value(symbol, *quantity);
-        add(symbols.entry(symbol).or_default(), value);
-        let sector = sectors.get(*symbol).map_or(UNKNOWN, String::as_str);
-        add(by_sector.entry(sector).or_default(), value);
-    }
-    let (risk, shortfall, bars) = at_risk(&held, prices, &of_mark, equity);
-    let pair = most_correlated(&held, prices);
-    let fall = Amount(peak.0.saturating_sub(equity.0));
+    let found = gauge.figures(&whole);
+    let (peak, fall) = gauge.fall();
+    let (correlation, correlated_first, correlated_second) = found.pair();
+    let (concentration_e9, concentrated) = found.concentration();
     RiskMeasured {
         account: account.to_owned(),
         equity: mark.equity,
@@ -77,21 +78,22 @@ pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked, sectors: &Sec
         net_exposure: mark.net_exposure,
         drawdown_e9: share_e9(fall, peak),
         peak_equity: peak.to_wire(),
-        value_at_risk: risk,
-        expected_shortfall: shortfall,
-        bars,
-        correlation: pair.as_ref().map(|(value, ..)| *value),
-        correlated_first: pair.as_ref().map(|(_, first, _)| first.clone()).unwrap_or_default(),
-        correlated_second: pair.map(|(.., second)| second).unwrap_or_default(),
-        strategies: groups(strategies, gross),
-        sectors: groups(by_sector, gross),
-        symbols: groups(symbols, gross),
+        value_at_risk: found.value_at_risk,
+        expected_shortfall: found.expected_shortfall,
+        bars: found.bars,
+        correlation,
+        correlated_first,
+        correlated_second,
+        strategies: lines(&mut gauge, &strategies, &before.strategies()),
+        sectors: lines(&mut gauge, &by_sector, &before.sectors(sectors)),
+        symbols: symbols(&found, sectors, Amount::from_wire(mark.gross_exposure.as_ref())),
+        concentration_e9,
+        concentrated,
     }
 }
 
-fn add(sums: &mut (Amount, Amount), value: Amount) {
-    sums.0.0 = sums.0.0.saturating_add(value.abs().0);
-    sums.1.0 = sums.1.0.saturating_add(value.0);
+fn sector_of<'of>(sectors: &'of Sectors, symbol: &str) -> &'of str {
+    sectors.get(symbol).map_or(UNKNOWN, String::as_str)
 }
 
 /// Fall from the peak as a share of it; `None` without a peak above zero, of an account that never had any money: the
@@ -109,71 +111,37 @@ fn share_e9(part: Amount, whole: Amount) -> i64 {
     i64::try_from(part.0.saturating_mul(i128::from(E9)) / whole.0).unwrap_or(i64::MAX)
 }
 
-/// Lines, largest first.
-fn groups(sums: BTreeMap<&str, (Amount, Amount)>, whole: Amount) -> Vec<RiskGroup> {
-    let mut sums: Vec<_> = sums.into_iter().filter(|(_, (gross, _))| *gross != Amount::ZERO).collect();
-    sums.sort_by_key(|(_, (gross, _))| std::cmp::Reverse(*gross));
-    let group = |(name, (gross, net)): (&str, (Amount, Amount))| RiskGroup {
-        name: name.to_owned(),
-        gross_exposure: gross.to_wire(),
-        net_exposure: net.to_wire(),
-        share_e9: share_e9(gross, whole),
+/// A line for each part that holds something or has a result, or had one; the one that holds most first.
+fn lines<'of>(
+    gauge: &mut Gauge<'of>,
+    parts: &BTreeMap<&'of str, Part<'of>>,
+    peaks: &Peaks<'_>,
+) -> Vec<RiskGroup> {
+    let mut lines = Vec::new();
+    for (name, part) in parts {
+        let line = gauge.line(name, part, peaks.of(name, part.result));
+        let stated = [&line.gross_exposure, &line.pnl, &line.peak_pnl];
+        if stated.into_iter().any(|amount| Amount::from_wire(amount.as_ref()) != Amount::ZERO) {
+            lines.push(line);
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(Amount::from_wire(line.gross_exposure.as_ref())));
+    lines
+}
+
+/// A line for each symbol of which something is held, largest first.
+fn symbols(found: &Figures<'_>, sectors: &Sectors, whole: Amount) -> Vec<RiskGroup> {
+    let mut values: Vec<_> = found.values.iter().filter(|(_, value)| **value != Amount::ZERO).collect();
+    values.sort_by_key(|(_, value)| std::cmp::Reverse(value.abs()));
+    let line = |(symbol, value): (&&str, &Amount)| RiskGroup {
+        name: (*symbol).to_owned(),
+        gross_exposure: value.abs().to_wire(),
+        net_exposure: value.to_wire(),
+        share_e9: share_e9(value.abs(), whole),
+        sector: sector_of(sectors, symbol).to_owned(),
+        ..RiskGroup::default()
     };
-    sums.into_iter().map(group).collect()
-}
-
-/// Value at risk and the mean beyond it as shares of equity, and the returns they are of.
-fn at_risk(
-    held: &BTreeMap<&str, Quantity>,
-    prices: &Prices,
-    of_mark: &BTreeMap<&str, Price>,
-    equity: Amount,
-) -> (Option<f64>, Option<f64>, u32) {
-    let symbols: Vec<&str> = held.keys().copied().collect();
-    let returns = prices.history().returns(&symbols, BARS);
-    let bars = returns.first().map_or(0, Vec::len);
-    let count = u32::try_from(bars).unwrap_or(u32::MAX);
-    if bars < RETURNS_MIN || equity <= Amount::ZERO {
-        return (None, None, count);
-    }
-    let mut changes = vec![0.0; bars];
-    for (symbol, series) in symbols.iter().zip(&returns) {
-        let (price, quantity) = (of_mark.get(symbol), held.get(symbol));
-        let value = price.zip(quantity).map_or(0.0, |(price, held)| Amount::notional(*price, *held).to_f64());
-        for (sum, change) in changes.iter_mut().zip(series) {
-            *sum += value * change / equity.to_f64();
-        }
-    }
-    let risk = quantile(&changes, VAR_TAIL).map(|change| -change);
-    changes.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a hundred values at most"
-    )]
-    let worst = ((changes.len() - 1) as f64 * VAR_TAIL) as usize + 1;
-    #[expect(clippy::cast_precision_loss, reason = "a hundred values at most")]
-    let shortfall = -changes[..worst].iter().sum::<f64>() / worst as f64;
-    (risk, Some(shortfall), count)
-}
-
-/// The two positions whose returns go most together, as bets: against each other when one of them is short.
-fn most_correlated(held: &BTreeMap<&str, Quantity>, prices: &Prices) -> Option<(f64, String, String)> {
-    let symbols: Vec<(&str, Quantity)> = held.iter().map(|(symbol, quantity)| (*symbol, *quantity)).collect();
-    let mut most: Option<(f64, String, String)> = None;
-    for (index, (first, of_first)) in symbols.iter().enumerate() {
-        for (second, of_second) in &symbols[index + 1..] {
-            let returns = prices.history().returns(&[first, second], BARS);
-            let [one, other] = returns.as_slice() else { continue };
-            let Some(value) = correlation(one, other).filter(|_| one.len() >= RETURNS_MIN) else { continue };
-            let value = if (of_first.0 > 0) == (of_second.0 > 0) { value } else { -value };
-            if most.as_ref().is_none_or(|(known, ..)| value > *known) {
-                most = Some((value, (*first).to_owned(), (*second).to_owned()));
-            }
-        }
-    }
-    most
+    values.into_iter().map(line).collect()
 }
 
 /// What of a measurement is worth an alert: limits used by 80 % or more, breakers that tripped, a margin call. What is held
@@ -218,35 +186,58 @@ pub fn findings(book: &Book, measured: &RiskMeasured, calendar: &Calendar, last:
     found.into_iter().collect()
 }
 
-/// Measured values against limits of the account that no sum uses up: value at risk, correlation, drawdown.
+/// What a scope without a symbol stands at: the account, or one of its strategies.
+struct Standing<'of> {
+    value_at_risk: Option<f64>,
+    correlation: Option<f64>,
+    pair: (&'of str, &'of str),
+}
+
+impl<'of> Standing<'of> {
+    /// `None` of a strategy that never held anything.
+    fn of(measured: &'of RiskMeasured, strategy: &str) -> Option<Self> {
+        if strategy.is_empty() {
+            let pair = (measured.correlated_first.as_str(), measured.correlated_second.as_str());
+            let (value_at_risk, correlation) = (measured.value_at_risk, measured.correlation);
+            return Some(Self { value_at_risk, correlation, pair });
+        }
+        let line = measured.strategies.iter().find(|line| line.name == strategy)?;
+        let pair = (line.correlated_first.as_str(), line.correlated_second.as_str());
+        Some(Self { value_at_risk: line.value_at_risk, correlation: line.correlation, pair })
+    }
+}
+
+/// Measured values against limits that no sum uses up: value at risk, correlation, drawdown. Those of a strategy are held
+/// against what the strategy itself holds.
 fn of_limits(book: &Book, measured: &RiskMeasured) -> Vec<Finding> {
     let account = measured.account.as_str();
+    let is_measured = |set: &&LimitSet| {
+        (set.scope.account.is_empty() || set.scope.account == account) && set.scope.symbol.is_empty()
+    };
     let mut found = Vec::new();
-    let mut say = |kind: &str, detail: String| {
-        found.push(Finding { strategy: String::new(), kind: kind.to_owned(), detail });
-    };
-    let of_account = |set: &&crate::book::LimitSet| {
-        let scope = &set.scope;
-        let of = scope.account.is_empty() || scope.account == account;
-        of && scope.strategy.is_empty() && scope.symbol.is_empty()
-    };
-    for set in book.limit_sets().filter(of_account) {
+    for set in book.limit_sets().filter(is_measured) {
+        let strategy = set.scope.strategy.as_str();
+        let Some(standing) = Standing::of(measured, strategy) else { continue };
+        let mut say = |kind: &str, detail: String| {
+            found.push(Finding { strategy: strategy.to_owned(), kind: kind.to_owned(), detail });
+        };
         let most = set.limits.max_var_e9.map(|most| Quantity(most).to_f64());
-        if let (Some(most), Some(risk)) = (most, measured.value_at_risk)
+        if let (Some(most), Some(risk)) = (most, standing.value_at_risk)
             && risk >= most * 0.8
         {
             say("max_var", format!("value at risk is {risk:.4} of equity, the limit is {most}"));
         }
         let most = set.limits.max_correlation_e9.map(|most| Quantity(most).to_f64());
-        if let (Some(most), Some(value)) = (most, measured.correlation)
+        if let (Some(most), Some(value)) = (most, standing.correlation)
             && value >= most
         {
-            let (first, second) = (&measured.correlated_first, &measured.correlated_second);
+            let (first, second) = standing.pair;
             let detail = format!("{first} and {second} correlate {value:.4}, the limit is {most}");
             say("max_correlation", detail);
         }
+        // The breaker is of an account: none of a strategy can be stated.
         let of_fall = |limit: &&contracts::v1::Breaker| limit.kind() == contracts::v1::BreakerKind::Drawdown;
-        if let Some(limit) = set.limits.breakers.iter().find(of_fall)
+        if let Some(limit) = set.limits.breakers.iter().find(of_fall).filter(|_| strategy.is_empty())
             && i128::from(measured.drawdown_e9) * 1_000 >= i128::from(limit.most_e9) * ALERT_PER_MILLE
             && measured.drawdown_e9 > 0
         {

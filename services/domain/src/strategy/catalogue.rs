@@ -113,10 +113,21 @@ pub(super) fn check_less(
 }
 
 fn find(kind: &str) -> Result<&'static Kind, ParameterError> {
-    KINDS.iter().find(|known| known.name == kind).ok_or_else(|| ParameterError::UnknownKind {
-        kind: kind.to_owned(),
-        known: KINDS.map(|known| known.name).join(", "),
-    })
+    KINDS
+        .iter()
+        .find(|known| known.name == kind)
+        .ok_or_else(|| ParameterError::UnknownKind { kind: kind.to_owned(), known: known_kinds(kind) })
+}
+
+/// The kinds that there are, for who `asked` for one that there is not; of a name under which others have what is a
+/// parameter here, which.
+#[must_use]
+pub fn known_kinds(asked: &str) -> String {
+    let known = KINDS.map(|known| known.name).join(", ");
+    match asked {
+        "ema_cross" => format!("{known}; ema_cross is sma_cross with average=exponential"),
+        _ => known,
+    }
 }
 
 fn check_names(kind: &'static Kind, parameters: &[Parameter]) -> Result<(), ParameterError> {

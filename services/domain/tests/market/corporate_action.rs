@@ -5,7 +5,7 @@ use contracts::v1;
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{CorporateAction, Effect, InvalidAction, SplitQuantity, SplitRatio};
-use domain::corporate_action::{adjust_as_of, dividend_cash, lacks_jump};
+use domain::corporate_action::{Showing, adjust_as_of, dividend_cash, lacks_jump};
 use domain::money::{Amount, E9, Price, Quantity, Volume, div_half_even};
 use proptest::prelude::*;
 
@@ -261,6 +261,10 @@ fn a_split_lacks_its_jump_where_prices_move_less_than_half_of_it() {
         (100.0, 200.0, 2.0, true),
         (100.0, 100.0, 1.05, false),
     ] {
-        assert_eq!(lacks_jump(close, open, new), lacks, "{close} to {open}, {new} for 1");
+        let found = lacks_jump(close, open, new, Showing::default());
+        assert_eq!(found, lacks, "{close} to {open}, {new} for 1");
     }
+    let strict = Showing { least: 0.04, moved: 0.9 };
+    assert!(lacks_jump(100.0, 100.0, 1.05, strict) && lacks_jump(100.0, 30.0, 4.0, strict));
+    assert!(!lacks_jump(100.0, 30.0, 4.0, Showing::default()));
 }

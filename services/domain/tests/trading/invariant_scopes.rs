@@ -201,15 +201,19 @@ fn a_group_is_half_open_until_somebody_says_what_becomes_of_it() {
     let found = half_open(&open).unwrap();
     assert_eq!(found.invariant, Invariant::OrdersEnd);
     assert!(found.detail.contains("was refused"), "{found}");
-    let told = Body::GroupHandled(GroupHandled {
-        group_id: "pair".to_owned(),
-        policy: GroupPolicy::Alert.into(),
-        done: true,
-        open: "nothing was filled".to_owned(),
-        ..GroupHandled::default()
-    });
-    let (stated, _) = watch([opening(), half(), vec![told]].concat());
-    assert_eq!(half_open(&stated), None);
+    // Also where the group goes on: what becomes of the others is said too.
+    for done in [true, false] {
+        let told = Body::GroupHandled(GroupHandled {
+            group_id: "pair".to_owned(),
+            policy: GroupPolicy::Alert.into(),
+            failed_order_id: order_id("pair", 1),
+            done,
+            open: "nothing was filled".to_owned(),
+            ..GroupHandled::default()
+        });
+        let (stated, _) = watch([opening(), half(), vec![told]].concat());
+        assert_eq!(half_open(&stated), None, "{done}");
+    }
     // A cancel that was refused was no silence either: it is asked for again.
     let refused = OrderCancelRejected { order_id: order_id("pair", 0), ..OrderCancelRejected::default() };
     let (asked, _) = watch([opening(), half(), vec![Body::OrderCancelRejected(refused)]].concat());

@@ -19,6 +19,7 @@ mod order_terms;
 mod restated;
 mod reversal;
 mod pairs;
+mod parts;
 mod risk;
 mod risk_properties;
 mod risk_targets;

@@ -165,6 +165,39 @@ fn day_orders_end_with_their_session_and_others_stay() {
     assert_eq!(market.matcher.working(), 1);
 }
 
+/// The currency market's Friday takes bars up to 18:00 in New York, which is 22:00 UTC here.
+#[test]
+fn who_decides_as_the_currency_week_ends_trades_in_the_next_one() {
+    let calendar = domain::calendar::Market::TwentyFourFive.calendar();
+    let session = |date: &str| calendar.session(date.parse().unwrap()).unwrap().unwrap();
+    let (friday, monday) = (session("2024-06-14"), session("2024-06-17"));
+    let timed = |id, time: TimeInForce| OrderSpec { time_in_force: time.into(), ..market(id, Side::Buy) };
+    let mut market = Market::with(&timed("a", TimeInForce::Day), "2024-06-14T20:00:00Z");
+    for (order, accepted) in [
+        (timed("b", TimeInForce::Day), "2024-06-14T21:00:00Z"),
+        (timed("c", TimeInForce::Cls), "2024-06-14T21:00:00Z"),
+        (timed("d", TimeInForce::Ioc), "2024-06-14T21:00:00Z"),
+    ] {
+        market.matcher.accept(WorkingOrder::new(&order, at(accepted)).unwrap());
+    }
+    let ids = |matches: Vec<Match>| matches.into_iter().map(|one| one.order_id).collect::<Vec<_>>();
+    assert_eq!(ids(market.matcher.on_session_closed((&friday).into())), ["a", "d"]);
+    let mut on = |start, close| {
+        let slot = market.matcher.slot(SYMBOL);
+        let mut out = Vec::new();
+        market.matcher.on_bar(slot, &hour(start, close), Some(&monday), &market.costs, &mut out);
+        ids(out)
+    };
+    assert_eq!(on("2024-06-16T21:00:00Z", "2024-06-16T22:00:00Z"), ["b"], "Sunday's open");
+    assert_eq!(on("2024-06-17T20:00:00Z", "2024-06-17T21:00:00Z"), ["c"], "Monday's close");
+    // An on-close order takes the price of 17:00 on Fridays too.
+    let mut market = Market::with(&timed("e", TimeInForce::Cls), "2024-06-14T19:00:00Z");
+    let last = hour("2024-06-14T20:00:00Z", "2024-06-14T21:00:00Z");
+    let (slot, mut out) = (market.matcher.slot(SYMBOL), Vec::new());
+    market.matcher.on_bar(slot, &last, Some(&friday), &market.costs, &mut out);
+    assert_eq!(execution(&out[0]).price, price("51"));
+}
+
 #[test]
 fn orders_trade_by_acceptance_then_id() {
     let mut market = Market::with(&market("b", Side::Buy), "2024-06-11T14:00:00Z");

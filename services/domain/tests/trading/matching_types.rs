@@ -30,6 +30,13 @@ impl World {
         Self { matcher, costs: CostTable::default() }
     }
 
+    /// The market that works an order as the book has it.
+    pub fn resuming(order: &OrderState) -> Self {
+        let mut world = Self::given(&[]);
+        world.matcher.accept(WorkingOrder::resume(order).unwrap().unwrap());
+        world
+    }
+
     pub fn costing(mut self, costs: Costs) -> Self {
         self.costs.set(ACCOUNT, costs);
         self
@@ -434,8 +441,7 @@ fn a_resumed_order_goes_on_where_it_stood() {
     state.evolve(1, at(ACCEPTED), &crate::support::submitted(&trail)).unwrap();
     state.evolve(2, at(ACCEPTED), &Body::OrderAccepted(accepted)).unwrap();
     for (sequence, bar) in (3u64..).zip(&bars) {
-        let mut resumed = World::given(&[]);
-        resumed.matcher.accept(WorkingOrder::resume(&state).unwrap().unwrap());
+        let mut resumed = World::resuming(&state);
         let session = Calendar::xnys().overlapping(bar.start_ns, bar.close_ns).unwrap();
         let slot = steady.matcher.slot(SYMBOL);
         let mut out = Vec::new();

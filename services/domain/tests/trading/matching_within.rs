@@ -47,3 +47,29 @@ fn an_exit_at_the_open_leaves_what_comes_within_the_bar() {
     let lines = falls.when(&with_volume(hour(1, ["50", "50", "44", "45"]), 2_000));
     assert_eq!(lines, ["e filled 60 at 49", "s triggered at 45", "s filled 100 at 45", "t cancelled"]);
 }
+
+#[test]
+fn what_a_target_at_the_open_leaves_is_stopped_within_the_bar() {
+    let mut gap = given();
+    assert_eq!(gap.when(&with_volume(hour(0, ["50", "50", "48", "50"]), 1_000)), ["e filled 100 at 49"]);
+    // The open is beyond the target, which takes all of the volume; then the bar falls through the stop.
+    let lines = gap.when(&with_volume(hour(1, ["56", "57", "44", "52"]), 300));
+    assert_eq!(lines, ["t filled 30 at 56", "s triggered at 45"]);
+    // It would reach the target again, but what is triggered sells at once.
+    let lines = gap.when(&with_volume(hour(2, ["52", "58", "51", "57"]), 1_000));
+    assert_eq!(lines, ["s filled 70 at 52", "t cancelled"]);
+
+    // A target that sells everything at the open leaves nothing to stop.
+    let mut whole = given();
+    whole.when(&with_volume(hour(0, ["50", "50", "48", "50"]), 1_000));
+    let lines = whole.when(&with_volume(hour(1, ["56", "57", "44", "52"]), 1_000));
+    assert_eq!(lines, ["t filled 100 at 56", "s cancelled"]);
+
+    // What the entry gets within the bar, after the open, is stopped as well.
+    let mut fresh = given();
+    fresh.when(&with_volume(hour(0, ["50", "50", "48", "50"]), 400));
+    let lines = fresh.when(&with_volume(hour(1, ["56", "57", "44", "52"]), 2_000));
+    let expected =
+        ["e filled 60 at 49", "t filled 40 at 56", "s triggered at 45", "s filled 60 at 45", "t cancelled"];
+    assert_eq!(lines, expected);
+}

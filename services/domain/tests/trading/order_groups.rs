@@ -32,7 +32,30 @@ fn leg(index: u32, symbol: &str, side: Side) -> OrderSpec {
 
 /// A pair: 100 KO bought, 100 PEP sold, both worked by the broker.
 fn pair(policy: GroupPolicy) -> (Book, [String; 2]) {
-    let mut legs = [leg(0, "KO", Side::Buy), leg(1, "PEP", Side::Sell)];
+    let (mut book, ids) = approved(policy, [leg(0, "KO", Side::Buy), leg(1, "PEP", Side::Sell)]);
+    for id in &ids {
+        work(&mut book, id);
+    }
+    (book, ids)
+}
+
+/// A pair of which one leg has filled and the other one does not, and a third leg that the broker has just accepted.
+fn basket(policy: GroupPolicy) -> (Book, [String; 3]) {
+    let legs = [leg(0, "KO", Side::Buy), leg(1, "PEP", Side::Sell), leg(2, "MO", Side::Buy)];
+    let (mut book, [ko, pep, mo]) = approved(policy, legs);
+    work(&mut book, &ko);
+    work(&mut book, &pep);
+    fill(&mut book, &ko, shares("100"));
+    let sent = decide::submit(book.order(&mo).unwrap(), "simulated").unwrap();
+    fold(&mut book, sent);
+    let accepted = BrokerReport::Accepted { broker_order_id: "b".to_owned() };
+    let body = decide::report(book.order(&mo).unwrap(), &accepted).unwrap().unwrap();
+    book.apply(book.sequence() + 1, &event(GROUP_PATIENCE_NS, body)).unwrap();
+    (book, [ko, pep, mo])
+}
+
+/// Orders that one decision has approved.
+fn approved<const LEGS: usize>(policy: GroupPolicy, mut legs: [OrderSpec; LEGS]) -> (Book, [String; LEGS]) {
     for leg in &mut legs {
         leg.group_policy = policy.into();
     }
@@ -46,9 +69,6 @@ fn pair(policy: GroupPolicy) -> (Book, [String; 2]) {
         ..RiskDecision::default()
     };
     fold(&mut book, [registered("1"), deposit("100000"), Body::RiskDecision(decision)]);
-    for leg in &legs {
-        work(&mut book, &leg.order_id);
-    }
     (book, legs.map(|leg| leg.order_id))
 }
 
@@ -238,6 +258,73 @@ fn a_stuck_order_is_stated_without_a_policy_too() {
     assert_eq!((stuck.failure.as_str(), stuck.failed_order_id.as_str()), ("stuck", pep.as_str()));
     assert!(stuck.done && stuck.cancels.is_empty() && stuck.orders.is_empty(), "{stuck:?}");
     assert_eq!(stuck.open, "filled and left open: 100 KO");
+}
+
+/// A basket of which it was stated that its second leg is stuck.
+fn stuck(policy: GroupPolicy) -> (Book, [String; 3]) {
+    let (mut book, [ko, pep, mo]) = basket(policy);
+    let now_ns = GROUP_PATIENCE_NS + 100;
+    let first = book.group_step(SIGNAL, now_ns).unwrap();
+    assert_eq!((first.failure.as_str(), &first.failed_order_id), ("stuck", &pep));
+    assert!(!first.done && first.cancels.is_empty() && first.orders.is_empty(), "{first:?}");
+    fold(&mut book, [Body::GroupHandled(first)]);
+    assert_eq!(book.group_step(SIGNAL, now_ns), None, "it is said once");
+    (book, [ko, pep, mo])
+}
+
+#[test]
+fn behind_a_stuck_order_another_one_that_fails_is_stated_too() {
+    for policy in [GroupPolicy::Alert, GroupPolicy::Unspecified] {
+        let (mut book, [_, pep, mo]) = stuck(policy);
+        expire(&mut book, &mo);
+        let last = book.group_step(SIGNAL, 10).unwrap();
+        assert_eq!((last.failure.as_str(), &last.failed_order_id, last.policy()), ("expired", &mo, policy));
+        assert!(last.done);
+        assert_eq!(last.open, "filled and left open: 100 KO");
+        // A restart, which takes up what is open and what is of such a group, comes to the same.
+        let mut parts = book.to_parts();
+        parts.orders.retain(|order| !order.status.is_ended() || order.group_stage.is_active());
+        let again = Book::from_parts(parts);
+        assert_eq!(again.group_step(SIGNAL, 10), Some(last.clone()));
+        assert_eq!(again.group_state(&last), book.group_state(&last));
+        fold(&mut book, [Body::GroupHandled(last)]);
+        assert_eq!((book.group_step(SIGNAL, i64::MAX), book.active_groups().count()), (None, 0));
+        assert_eq!(book.order(&pep).unwrap().group_stage, GroupStage::Done);
+    }
+}
+
+#[test]
+fn behind_a_stuck_order_a_refusal_without_a_policy_takes_it_along_and_is_stated() {
+    let (mut book, [_, pep, mo]) = stuck(GroupPolicy::Unspecified);
+    say(&mut book, &mo, &BrokerReport::Rejected { reason: "no".to_owned() });
+    assert_eq!(book.group_step(SIGNAL, 10), None, "what is left is cancelled first");
+    say(&mut book, &pep, &BrokerReport::Cancelled { reason: "asked".to_owned() });
+    let last = step(&mut book);
+    assert_eq!((last.failure.as_str(), &last.failed_order_id, last.done), ("rejected", &mo, true));
+    assert_eq!(book.active_groups().count(), 0);
+}
+
+#[test]
+fn two_stuck_orders_are_two_statements() {
+    let (mut book, [.., mo]) = stuck(GroupPolicy::Alert);
+    let late_ns = 2 * GROUP_PATIENCE_NS;
+    let second = book.group_step(SIGNAL, late_ns).unwrap();
+    assert_eq!((second.failure.as_str(), &second.failed_order_id, second.done), ("stuck", &mo, true));
+    // The orders stand as they did at the first one.
+    let first = GroupHandled { failed_order_id: String::new(), ..second.clone() };
+    assert_ne!(book.group_state(&first), book.group_state(&second));
+    fold(&mut book, [Body::GroupHandled(second)]);
+    assert_eq!(book.group_step(SIGNAL, i64::MAX), None);
+}
+
+#[test]
+fn behind_a_stuck_order_the_last_word_is_what_the_others_came_to() {
+    let (mut book, [.., mo]) = stuck(GroupPolicy::Alert);
+    fill(&mut book, &mo, shares("100"));
+    let last = step(&mut book);
+    assert_eq!((last.failure.as_str(), last.failed_order_id.as_str(), last.done), ("", "", true));
+    assert_eq!(last.open, "filled and left open: 100 KO, 100 MO");
+    assert_eq!((book.group_step(SIGNAL, i64::MAX), book.active_groups().count()), (None, 0));
 }
 
 #[test]

@@ -330,3 +330,63 @@ fn parts_of_a_share_are_refused_with_the_reason() {
     let closes = decide_manual(&book, leg(Intent::Sell, Some("0.5")));
     assert!(closes.orders[0].reducing, "{}", closes.reason);
 }
+
+/// A book whose operator traded so many shares and holds them.
+fn holding(side: Side, quantity: &str) -> Book {
+    let mut book = Book::default();
+    let short = contracts::v1::RiskLimits { allow_short: true, ..limits() };
+    let quantity_e9 = shares(quantity).0;
+    let order = OrderSpec { strategy: MANUAL.to_owned(), side: side.into(), quantity_e9, ..spec(ID) };
+    let traded = fill(&order, 1, shares(quantity), price("50"), "0");
+    fold(&mut book, [configured(short), deposit("100000"), marked(), submitted(&order), traded]);
+    book
+}
+
+#[test]
+fn no_parts_of_a_share_are_left_short() {
+    let mut book = holding(Side::Sell, "10");
+    let reason = "the position would be -9.5 shares, expected a whole number, because parts of a share cannot be sold \
+                  short";
+    for intent in [Intent::Buy, Intent::Exit, Intent::EnterLong] {
+        let denied = decide_manual(&book, leg(intent, Some("0.5")));
+        assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("short_not_allowed", reason));
+    }
+    for (quantity, reducing) in [("3", true), ("10", true), ("10.5", false)] {
+        let bought = decide_manual(&book, leg(Intent::Buy, Some(quantity)));
+        assert_eq!(bought.orders.first().map(|order| order.reducing), Some(reducing), "{}", bought.reason);
+    }
+    // Nor where another order is to buy the rest back: it may never fill.
+    let rest = OrderSpec { order_id: "order-2".to_owned(), strategy: MANUAL.to_owned(), ..limit("10", "46") };
+    fold(&mut book, [approval(&rest, price("50")), submitted(&rest)]);
+    let denied = decide_manual(&book, leg(Intent::Buy, Some("0.5")));
+    assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("short_not_allowed", reason));
+    // Parts that are short already are bought back, all of them or in whole shares.
+    let book = holding(Side::Sell, "9.5");
+    for quantity in ["0.5", "4", "9.5"] {
+        let bought = decide_manual(&book, leg(Intent::Buy, Some(quantity)));
+        assert_eq!(bought.verdict(), Verdict::Approved, "{}", bought.reason);
+    }
+    assert_eq!(decide_manual(&book, leg(Intent::Exit, None)).verdict(), Verdict::Approved);
+}
+
+#[test]
+fn an_amount_neither_opens_a_short_position_nor_covers_one() {
+    let amount = |intent, text| SignalLeg { notional_e9: Some(price(text).0), ..leg(intent, None) };
+    let denied = |book: &Book, leg, held: &str| {
+        let denied = decide_manual(book, leg);
+        let reason = format!(
+            "the order is for an amount while {held} are held, expected a number of shares, because it would leave \
+             parts of a share sold short"
+        );
+        assert_eq!((denied.rule.as_str(), denied.reason), ("short_not_allowed", reason));
+    };
+    let long = holding(Side::Buy, "10");
+    let sold = decide_manual(&long, amount(Intent::Sell, "500"));
+    let order = sold.orders.first().unwrap();
+    assert_eq!((order.quantity_e9, order.reducing), (shares("10").0, true));
+    denied(&long, amount(Intent::Sell, "600"), "10");
+    let short = holding(Side::Sell, "10");
+    for text in ["250", "500", "600"] {
+        denied(&short, amount(Intent::Buy, text), "-10");
+    }
+}

@@ -197,6 +197,7 @@ fn parameters_have_defaults_and_ranges() {
     let known = kinds().iter().map(|kind| kind.name).collect::<Vec<_>>();
     assert!(known.is_sorted(), "{known:?}");
     assert_eq!(refused("sma", &[]), format!("strategy kind \"sma\", expected one of {}", known.join(", ")));
+    assert!(refused("ema_cross", &[]).ends_with("; ema_cross is sma_cross with average=exponential"));
     let twice = resolve("sma_cross", &parameters(&[("fast", "3"), ("fast", "4")]));
     assert_eq!(twice, Err(ParameterError::Repeated { name: "fast".into() }));
 }

@@ -116,6 +116,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             stop: None,
             share_e9,
             quantity: one.quantity,
+            estimated: false,
         };
         let input = self.input(one, &terms, ns, session)?;
         let mut running = Running::default();

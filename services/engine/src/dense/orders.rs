@@ -104,6 +104,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             next_fill: 1,
             extended: false,
             unspent: None,
+            most: None,
         };
         let symbol = self.orders.slots[key as usize].symbol;
         if self.queues[symbol].iter().all(|known| known.order.accepted_ns < ns) {

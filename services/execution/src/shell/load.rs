@@ -9,6 +9,7 @@ use domain::corporate_action::Effect;
 use event_log::{LogError, Recorded, Tape, events_under, last_of};
 use runtime::{Consumed, Context, Instants};
 
+use super::reconcile::Unsettled;
 use super::{Config, Error, Shell};
 use crate::event::{SERVICE, account_filter};
 use crate::instant::{Part, live_bar, part};
@@ -74,6 +75,7 @@ impl Shell {
             deaf: None,
             patience: HashMap::new(),
             closings: HashMap::new(),
+            killed: 0,
             unclosed: None,
             unvalued: None,
             blocked: BTreeMap::new(),
@@ -82,8 +84,7 @@ impl Shell {
             heard: false,
             whole_at: runtime::clock::now(),
             session_end_ns: 0,
-            stated: HashSet::new(),
-            to_look_at: String::new(),
+            standing: Unsettled::default(),
             activities: HashMap::new(),
         };
         for account in &config.accounts {

@@ -28,8 +28,7 @@ impl Shell {
         // Another instance may have sent what was approved in the instants before; without it this one would match the
         // bars of the instant against too few orders.
         self.machine.learn(self.said_before(instant));
-        self.catch_up().await?;
-        self.follow_others()?;
+        self.catch_up_with_others().await?;
         self.machine.begin(instant);
         if !self.machine.is_done(instant) {
             // Handled again because an account could not be valued: only the marks are to come.

@@ -13,7 +13,7 @@ use runtime::clock;
 
 use super::reconcile::Occasion;
 use super::send::Turn;
-use super::{CLOSE_AGAIN, CLOSE_AGAIN_MAX, Error, Shell};
+use super::{CLOSE_AGAIN, CLOSE_AGAIN_MAX, CLOSED_AT_ONCE, Error, Shell};
 use crate::machine::Work;
 use crate::step::{Step, StepError};
 use crate::words;
@@ -26,10 +26,10 @@ impl Shell {
     pub(super) async fn settle_orders(&mut self) -> Result<(), Error> {
         let mut before = Vec::new();
         loop {
-            self.catch_up().await?;
-            self.follow_others()?;
+            self.catch_up_with_others().await?;
             let mut work = self.work().await;
             self.leave_waiting(&mut work);
+            self.killed = self.machine.killed();
             self.restate(|shell| shell.unclosed = shell.machine.unclosed());
             if work.is_empty() {
                 return Ok(());
@@ -67,15 +67,11 @@ impl Shell {
     }
 
     async fn do_all(&mut self, work: &[Work]) -> Result<(), Error> {
-        let (mut singles, mut closings, mut to_send) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut singles, mut closings) = (Vec::new(), Vec::new());
         let mut groups: Vec<&[String]> = Vec::new();
         let mut closed = BTreeSet::new();
         // What an order takes the place of goes before the order comes.
-        for item in work {
-            if let Work::Cancel(order_id) = item {
-                self.cancel(order_id).await?;
-            }
-        }
+        self.cancel_all(work).await?;
         for item in work {
             match item {
                 Work::Submit(group) => match group.as_slice() {
@@ -89,7 +85,10 @@ impl Shell {
                     let (order_id, failed) = (order_id.clone(), failed.clone());
                     self.store_and_log(vec![Step::Unwind { order_id, failed }]).await?;
                 }
-                Work::Ask(order_id) => self.ask(order_id).await?,
+                Work::Ask(order_id) => {
+                    self.stop_first().await?;
+                    self.ask(order_id).await?;
+                }
                 Work::Replace(order_id) => self.replace(order_id).await?,
                 Work::Forgo(order_id) => {
                     self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
@@ -99,11 +98,9 @@ impl Shell {
                     let (kill_id, order) = (kill_id.clone(), order.clone());
                     let broker = self.broker.name_of(&order.account).to_owned();
                     // Two switches may want the same position closed.
-                    if !closed.insert(PositionKey::new(&order.account, &order.strategy, &order.symbol)) {
-                        continue;
+                    if closed.insert(PositionKey::new(&order.account, &order.strategy, &order.symbol)) {
+                        closings.push((order.order_id.clone(), Step::Flatten { kill_id, order, broker }));
                     }
-                    to_send.push(order.order_id.clone());
-                    closings.push(Step::Flatten { kill_id, order, broker });
                 }
                 Work::Cancel(_) => {}
             }
@@ -111,14 +108,12 @@ impl Shell {
         for groups in groups.chunks(self.groups_at_once(&groups)) {
             self.submit_groups(groups).await?;
         }
-        if !closings.is_empty() {
-            self.store_and_log(closings).await?;
-            self.catch_up().await?;
-            self.send_closings(&to_send).await?;
-        }
+        self.close(&closings).await?;
         if singles.is_empty() {
             return Ok(());
         }
+        self.stop_first().await?;
+        singles.retain(|order_id| !self.is_called_off(order_id));
         if planted::is(Bug::SendBeforeIntent) {
             self.send(&singles, Turn::First).await?;
         }
@@ -128,9 +123,61 @@ impl Shell {
         self.send(&singles, Turn::First).await
     }
 
+    /// Asks for every cancel among the work.
+    async fn cancel_all(&mut self, work: &[Work]) -> Result<(), Error> {
+        for item in work {
+            if let Work::Cancel(order_id) = item {
+                self.cancel(order_id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds what TRADING holds by now, before anything more goes to a broker outside: a kill switch that was pulled
+    /// meanwhile comes first, and what it cancels is asked for at once. What goes to such a broker takes its time; at the
+    /// simulated one nothing can come between.
+    pub(super) async fn stop_first(&mut self) -> Result<(), Error> {
+        if !self.broker.is_remote() {
+            return Ok(());
+        }
+        // Without an answer it is seen when the answers to what was sent are stored.
+        if let Ok(state) = self.context.tape.state(stream::TRADING).await {
+            self.machine.learn(state.last_sequence);
+        }
+        self.catch_up().await?;
+        let killed = self.machine.killed();
+        if killed == self.killed {
+            return Ok(());
+        }
+        self.killed = killed;
+        let mut work = self.machine.work();
+        self.leave_waiting(&mut work);
+        Box::pin(self.cancel_all(&work)).await?;
+        self.catch_up().await
+    }
+
+    /// Records the intents to close positions and sends them, at a broker outside a few at a time: a switch that is put back
+    /// meanwhile closes no more of them.
+    async fn close(&mut self, closings: &[(String, Step)]) -> Result<(), Error> {
+        let most = if self.broker.is_remote() { CLOSED_AT_ONCE } else { usize::MAX };
+        for some in closings.chunks(most) {
+            self.stop_first().await?;
+            let (order_ids, steps): (Vec<String>, Vec<Step>) = some.iter().cloned().unzip();
+            self.store_and_log(steps).await?;
+            self.catch_up().await?;
+            self.send_closings(&order_ids).await?;
+        }
+        Ok(())
+    }
+
     fn intent(&self, order_id: &str) -> Step {
         let account = self.account_of(order_id);
         Step::Submit { order_id: order_id.to_owned(), broker: self.broker.name_of(&account).to_owned() }
+    }
+
+    /// Whether an order that is approved is to be cancelled by now, so that it has no intent any more.
+    fn is_called_off(&self, order_id: &str) -> bool {
+        self.machine.book().order(order_id).is_some_and(|order| phase(order) == Phase::MustWithdraw)
     }
 
     pub(super) fn account_of(&self, order_id: &str) -> String {
@@ -145,7 +192,9 @@ impl Shell {
 
     /// Submits groups: all of each, or nothing of any. An atomic batch of many events costs no more than one of two.
     async fn submit_groups(&mut self, groups: &[&[String]]) -> Result<(), Error> {
-        let legs: Vec<String> = groups.iter().flat_map(|legs| self.without_exits(legs)).collect();
+        self.stop_first().await?;
+        let wanted = groups.iter().filter(|legs| !legs.iter().any(|order_id| self.is_called_off(order_id)));
+        let legs: Vec<String> = wanted.flat_map(|legs| self.without_exits(legs)).collect();
         let intents: Vec<_> = legs.iter().map(|order_id| self.intent(order_id)).collect();
         if self.store_group(&intents).await? {
             self.catch_up().await?;
@@ -372,8 +421,8 @@ impl Shell {
     }
 }
 
-/// The end of an order that its broker does not have and that is not sent again.
-fn never_worked(order: &OrderState) -> Report {
+/// The end of an order that its broker does not have and that is not sent, or not again.
+pub(super) fn never_worked(order: &OrderState) -> Report {
     let reason = "it was not worked, and nothing is left for it to do".to_owned();
     Report { order_id: order.id().to_owned(), report: BrokerReport::Cancelled { reason } }
 }

@@ -2,8 +2,9 @@
 //! quarter of an hour, at the end of each session, and quietly every minute.
 //!
 //! Each difference is settled by the events that a report would have made, and stated as an event of its own with what
-//! became of it. What nobody can settle here is stated once. The comparison itself states what the broker says that holdings
-//! are worth which no bar prices. A second comparison finds nothing, because what the first one found is on the tape.
+//! became of it. What nobody can settle here is stated once, and once more when it is over. The comparison itself states what
+//! the broker says that holdings are worth which no bar prices. A second comparison finds nothing, because what the first one
+//! found is on the tape.
 //!
 //! Deliberately absent: comparing sums of cash, and closing or opening anything: what the broker holds is taken as it is.
 
@@ -28,6 +29,7 @@ use runtime::{ClockMode, clock};
 use super::{Error, Shell};
 use crate::step::Step;
 pub(super) use activities::Activities;
+pub(super) use differences::Unsettled;
 use differences::of_order;
 
 /// Time between two comparisons that are recorded.
@@ -83,6 +85,7 @@ impl Shell {
         let pause = if self.deaf.is_some() { super::RETRY * 5 } else { super::ASK_AGAIN };
         self.ask_again_at = clock::now() + pause;
         self.catch_up().await?;
+        self.recall_standing().await?;
         let occasion = self.due(occasion);
         let whole = occasion != Occasion::Poll;
         let accounts = self.outside();
@@ -107,6 +110,9 @@ impl Shell {
             self.answered();
         }
         for (account, tally) in tallies {
+            if whole && !tally.unfinished {
+                self.end_standing(&account).await?;
+            }
             if (whole || tally.differences > 0 || !tally.prices.is_empty()) && !tally.unfinished {
                 let body = Body::BrokerReconciled(BrokerReconciled {
                     account: account.clone(),
@@ -334,6 +340,7 @@ impl Shell {
                 on_tape: "nothing".to_owned(),
                 resolution: DifferenceResolution::Alert.into(),
                 detail: format!("order {broker_order_id} is open at the broker and not this tape's"),
+                over: false,
             };
             let new = self.alert(differed).await?;
             tallies.entry(account.to_owned()).or_default().differences += u32::from(new);

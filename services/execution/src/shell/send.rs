@@ -12,12 +12,10 @@ use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
 use runtime::metrics::metrics;
 use runtime::{ClockMode, clock};
 
+use super::orders::never_worked;
 use super::{Error, Shell};
 use crate::held::Entry;
 use crate::step::Step;
-
-/// Orders that close positions and are sent before the answers to them are added to the tape.
-const CLOSED_AT_ONCE: usize = 32;
 
 /// How long after its intent an order that opens a position may still be sent, in nanoseconds.
 const LATE_NS: i64 = 60_000_000_000;
@@ -34,16 +32,26 @@ pub(super) enum Turn {
 impl Shell {
     /// Sends orders whose intents are on the tape, and adds the answers.
     pub(super) async fn send(&mut self, order_ids: &[String], turn: Turn) -> Result<(), Error> {
-        if turn == Turn::First && self.machine.is_outdone() {
-            // Another instance may have sent them as well, and gone on: what there is to do is looked at again.
-            return Ok(());
-        }
         let mut answers = Vec::new();
         let mut sent = HashSet::new();
         for order_id in order_ids {
+            if self.broker.is_remote_for(&self.account_of(order_id)) {
+                self.stop_first().await?;
+            }
+            if turn == Turn::First && self.machine.is_outdone() {
+                // Another instance may have sent them as well, and gone on: what there is to do is looked at again.
+                break;
+            }
             let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
+            if !sent.insert(order_id.clone()) {
+                continue;
+            }
+            if let Some(over) = self.withdrawn(&order) {
+                answers.push(over);
+                continue;
+            }
             // An exit that was cancelled meanwhile does not go with its entry, and not beside it either.
-            if !sent.insert(order_id.clone()) || self.machine.entry(&order) == Entry::Pending {
+            if self.machine.entry(&order) == Entry::Pending {
                 continue;
             }
             let exits = self.exits_of(&order);
@@ -121,22 +129,29 @@ impl Shell {
 
     /// Sends orders that close positions, of which none depends on another: at a broker outside side by side.
     pub(super) async fn send_closings(&mut self, order_ids: &[String]) -> Result<(), Error> {
-        for some in order_ids.chunks(CLOSED_AT_ONCE) {
-            let outgoing = |order_id: &String| {
-                let (order, client_order_id) = self.submitted(order_id)?;
-                let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-                Some(Outgoing { order: order.spec, client_order_id, now_ns })
-            };
-            let orders: Vec<Outgoing> = some.iter().filter_map(outgoing).collect();
-            let began = Instant::now();
-            let outcomes = self.broker.submit_all(&orders).await;
-            let mut answers = Vec::new();
-            for (sent, outcome) in orders.iter().zip(outcomes) {
-                answers.extend(self.answers_to(&sent.order, outcome, Turn::First, began));
+        let (mut orders, mut answers) = (Vec::new(), Vec::new());
+        for order_id in order_ids {
+            let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
+            match self.withdrawn(&order) {
+                Some(over) => answers.push(over),
+                None => {
+                    let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+                    orders.push(Outgoing { order: order.spec, client_order_id, now_ns });
+                }
             }
-            self.store_and_log(answers).await?;
         }
-        Ok(())
+        let began = Instant::now();
+        let outcomes = self.broker.submit_all(&orders).await;
+        for (sent, outcome) in orders.iter().zip(outcomes) {
+            answers.extend(self.answers_to(&sent.order, outcome, Turn::First, began));
+        }
+        self.store_and_log(answers).await
+    }
+
+    /// The end of an order that was never sent to its broker outside and is to be cancelled by now.
+    fn withdrawn(&self, order: &OrderState) -> Option<Step> {
+        let outside = self.broker.is_remote_for(&order.spec.account);
+        (outside && order.cancel_requested).then(|| self.answer(never_worked(order)))
     }
 
     /// What the outcome of sending an order adds to the tape.

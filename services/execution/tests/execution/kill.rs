@@ -30,7 +30,7 @@ fn start(tape: &MemoryLog) -> (CancellationToken, JoinHandle<()>) {
     (shutdown, task)
 }
 
-async fn put(tape: &MemoryLog, name: &str, body: Body) {
+pub async fn put(tape: &MemoryLog, name: &str, body: Body) {
     let event = contracts::v1::Event {
         id: event_id(name, "script", 0),
         event_time: Some(to_timestamp(OPEN_NS)),

@@ -6,6 +6,7 @@
 
 mod booked;
 mod priced;
+mod stops;
 mod timers;
 mod world;
 

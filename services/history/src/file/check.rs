@@ -186,14 +186,47 @@ fn price(field: &'static str, cell: &Cell<'_>) -> Result<Price, Fault> {
 pub(super) fn number(field: &'static str, cell: &Cell<'_>, places: usize) -> Result<i64, Fault> {
     let read = match cell {
         Cell::Missing => return Err(Fault::new(field, "", "missing, expected a number")),
-        Cell::Text(text) if places == VOLUME_PLACES && is_finer(text) => rounded(text, places),
-        Cell::Text(text) => exact(text, places).map_err(|error| error.problem.to_owned()),
+        Cell::Text(text) => decimal(text, places).or_else(|reason| match without_exponent(text) {
+            Some(plain) => decimal(&plain, places),
+            None => Err(reason),
+        }),
         Cell::Float(text) => rounded(text, places),
         Cell::Instant(_) | Cell::Zoned(..) | Cell::Local(_) | Cell::Date(_) => {
             Err("a time, expected a number".to_owned())
         }
     };
     read.map_err(|reason| Fault::new(field, cell.shown(), reason))
+}
+
+fn decimal(text: &str, places: usize) -> Result<i64, String> {
+    if places == VOLUME_PLACES && is_finer(text) {
+        return rounded(text, places);
+    }
+    exact(text, places).map_err(|error| error.problem.to_owned())
+}
+
+/// The plain decimal of a number with an exponent, as pandas and R write small and large ones: `8.51e-06`.
+fn without_exponent(text: &str) -> Option<String> {
+    /// No price or volume has more places on either side of its point.
+    const PLACES_MAX: u32 = 40;
+
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let shift = usize::try_from(exponent.unsigned_abs()).ok()?;
+    let (sign, unsigned) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || exponent.unsigned_abs() > PLACES_MAX {
+        return None;
+    }
+    let zeros = "0".repeat(shift);
+    let (digits, point) = if exponent < 0 {
+        (format!("{zeros}{whole}{fraction}"), whole.len())
+    } else {
+        (format!("{whole}{fraction}{zeros}"), whole.len() + shift)
+    };
+    let (whole, fraction) = digits.split_at(point);
+    Some(format!("{sign}{whole}.{}", fraction.trim_end_matches('0')))
 }
 
 /// Whether text is a decimal beyond the thousandth that is kept of a volume, as markets state it that trade in

@@ -18,6 +18,8 @@ const TIME: &[&str] = &[
     "ts",
     "opentime",
     "bartime",
+    "barstart",
+    "windowstart",
     "unixtime",
     "unix",
     "epoch",

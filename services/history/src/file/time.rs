@@ -106,7 +106,7 @@ pub(super) fn read_pair(date: &Cell<'_>, time: &Cell<'_>, zone: Option<Tz>) -> R
         (Cell::Missing, _) | (_, Cell::Missing) => Err(Problem::Missing),
         (Cell::Text(date), Cell::Text(time)) => {
             let date = read_date(date).ok_or(Problem::Malformed)?;
-            read_text(&format!("{date} {time}"), zone)
+            read_text(&format!("{date} {}", with_colons(time)), zone)
         }
         _ => Err(Problem::Malformed),
     }
@@ -129,11 +129,11 @@ fn read_text(text: &str, zone: Option<Tz>) -> Result<When, Problem> {
     read_date_time(text, zone).map(When::Instant)
 }
 
-/// `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`.
+/// `YYYY-MM-DD`, `YYYY/MM/DD`, `YYYY.MM.DD` or `YYYYMMDD`.
 fn read_date(text: &str) -> Option<NaiveDate> {
     let bytes = text.as_bytes();
     match bytes.len() {
-        10 if bytes[4] == bytes[7] && matches!(bytes[4], b'-' | b'/') => {
+        10 if bytes[4] == bytes[7] && matches!(bytes[4], b'-' | b'/' | b'.') => {
             date(digits(&bytes[..4])?, digits(&bytes[5..7])?, digits(&bytes[8..])?)
         }
         8 if matches!(&bytes[..2], b"19" | b"20") => {
@@ -173,7 +173,17 @@ pub(super) fn midnight(cell: &Cell<'_>) -> Option<NaiveDate> {
 /// The same of a date and a time of day, each in its own cell.
 pub(super) fn midnight_pair(date: &Cell<'_>, time: &Cell<'_>) -> Option<NaiveDate> {
     let (Cell::Text(date), Cell::Text(time)) = (date, time) else { return None };
-    midnight(&Cell::Text(format!("{} {time}", read_date(date)?).into()))
+    midnight(&Cell::Text(format!("{} {}", read_date(date)?, with_colons(time)).into()))
+}
+
+/// A time of day that is written as `HHMM` or `HHMMSS` with its colons; any other as it is.
+fn with_colons(time: &str) -> String {
+    let is_digits = time.bytes().all(|byte| byte.is_ascii_digit());
+    match time.len() {
+        4 if is_digits => format!("{}:{}", &time[..2], &time[2..]),
+        6 if is_digits => format!("{}:{}:{}", &time[..2], &time[2..4], &time[4..]),
+        _ => time.to_owned(),
+    }
 }
 
 /// `YYYY-MM-DD` and a time of day, with or without zone.

@@ -270,3 +270,48 @@ fn a_volume_is_kept_to_a_thousandth() {
     let rejected: Vec<_> = loaded.rejected.iter().map(|row| (row.line, row.field)).collect();
     assert_eq!(rejected, [(6, "volume")]);
 }
+
+/// pandas writes prices below a ten-thousandth and R writes round volumes with an exponent.
+#[test]
+fn a_number_with_an_exponent_is_what_it_says() {
+    let content = "symbol,timeframe,date,open,high,low,close,volume\n\
+                   X,1d,2020-01-02,8.51e-06,1E-05,8.5e-6,0.00000999,1e+05\n\
+                   X,1d,2020-01-03,1.5e3,1.5001e3,1500,15000000000e-7,6.7146e0\n\
+                   X,1d,2020-01-06,1e-10,2,1e-10,1,5\nX,1d,2020-01-07,1e99,2,1,1,5\nX,1d,2020-01-08,1e,2,1,1,5\n";
+    let loaded = text("x.csv", content, &ReadOptions::default(), &Selection::default());
+    let [small, large] = bars(&loaded.data.series[0])[..] else { panic!("{loaded:?}") };
+    assert_eq!((small.open, small.high, small.low), (Price(8_510), Price(10_000), Price(8_500)));
+    assert_eq!((small.close, small.volume), (Price(9_990), Volume(100_000_000)));
+    assert_eq!((large.open.to_string(), large.high.to_string()), ("1500".to_owned(), "1500.1".to_owned()));
+    assert_eq!((large.close, large.volume), (large.open, Volume(6_715)));
+    let rejected: Vec<_> = loaded.rejected.iter().map(|row| (row.line, row.value.as_str())).collect();
+    assert_eq!(rejected, [(4, "1e-10"), (5, "1e99"), (6, "1e")]);
+}
+
+/// As Stooq, MetaTrader and Massive's files of a day have them.
+#[test]
+fn dates_and_times_of_day_apart_need_no_colons() {
+    let start_of = |content: &str, options: &ReadOptions| {
+        let loaded = text("X.csv", content, options, &Selection::default());
+        assert_eq!(loaded.rejected, [], "{content}");
+        time(bars(&loaded.data.series[0])[0].start_ns)
+    };
+    let hourly = ReadOptions {
+        timeframe: Some(Timeframe::H1),
+        timezone: Some(chrono_tz::America::New_York),
+        ..ReadOptions::default()
+    };
+    let of_day =
+        |date, clock| format!("<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n{date},{clock},1,2,1,2,5\n");
+    for (date, clock) in
+        [("20240102", "103000"), ("2024-01-02", "1030"), ("2024.01.02", "10:30"), ("2024/01/02", "10:30:00")]
+    {
+        assert_eq!(start_of(&of_day(date, clock), &hourly), "2024-01-02T15:30:00Z", "{date} {clock}");
+    }
+    let daily = ReadOptions { timeframe: Some(Timeframe::D1), ..ReadOptions::default() };
+    assert_eq!(start_of(&of_day("20240102", "000000"), &daily), "2024-01-02T14:30:00Z");
+    let minutes = ReadOptions { timeframe: Some(Timeframe::M1), ..ReadOptions::default() };
+    let of_massive = "ticker,volume,open,close,high,low,window_start,transactions\n\
+                      X,5,1,2,2,1,1704205800000000000,3\n";
+    assert_eq!(start_of(of_massive, &minutes), "2024-01-02T14:30:00Z");
+}

@@ -148,8 +148,8 @@ impl Barrier {
             return Ok(None);
         }
         stall.end(context);
-        let (signals, orders, fills) = self.trading.counts();
-        Ok(Some(Done { published, signals, orders, fills }))
+        let (signals, decisions, orders, fills) = self.trading.counts();
+        Ok(Some(Done { published, signals, decisions, orders, fills }))
     }
 
     /// Appends the events while listening. Answers their sequences and the number of new ones.

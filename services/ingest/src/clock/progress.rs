@@ -11,8 +11,10 @@ pub struct Progress {
     pub instants: u64,
     /// Instants with at least one bar.
     pub instants_with_bars: u64,
-    /// Instants in which a signal was decided, an order submitted, a fill stored.
+    /// Instants with at least one signal.
     pub instants_with_signals: u64,
+    /// Instants in which risk decided at least one.
+    pub instants_with_decisions: u64,
     /// Instants with at least one order.
     pub instants_with_orders: u64,
     /// Instants with at least one fill.
@@ -21,8 +23,10 @@ pub struct Progress {
     pub bars: u64,
     /// Events published that the tape did not hold before.
     pub published: u64,
-    /// Signals decided.
+    /// Signals.
     pub signals: u64,
+    /// What risk decided of them.
+    pub decisions: u64,
     /// Orders submitted; new terms of one are no other order.
     pub orders: u64,
     /// Fills seen.
@@ -34,6 +38,7 @@ pub struct Progress {
 pub(super) struct Done {
     pub(super) published: u64,
     pub(super) signals: u64,
+    pub(super) decisions: u64,
     pub(super) orders: u64,
     pub(super) fills: u64,
 }
@@ -45,11 +50,13 @@ impl Progress {
         self.instants += 1;
         self.instants_with_bars += u64::from(bars > 0);
         self.instants_with_signals += u64::from(done.signals > 0);
+        self.instants_with_decisions += u64::from(done.decisions > 0);
         self.instants_with_orders += u64::from(done.orders > 0);
         self.instants_with_fills += u64::from(done.fills > 0);
         self.bars += bars;
         self.published += done.published;
         self.signals += done.signals;
+        self.decisions += done.decisions;
         self.orders += done.orders;
         self.fills += done.fills;
     }

@@ -179,10 +179,10 @@ impl Trading {
         asked.find(|asked| !self.answered.contains(*asked)).map(|asked| asked.order_id.as_str())
     }
 
-    /// Number of signals, of submitted orders and of fills of the instant.
-    pub(super) fn counts(&self) -> (u64, u64, u64) {
+    /// Number of signals, of decisions of risk, of submitted orders and of fills of the instant.
+    pub(super) fn counts(&self) -> (u64, u64, u64, u64) {
         let signals = self.signals.values().filter(|seen| seen.own).count();
-        (signals as u64, self.orders, self.fills)
+        (signals as u64, self.decided().count() as u64, self.orders, self.fills)
     }
 
     fn decided(&self) -> impl Iterator<Item = &Decided> {

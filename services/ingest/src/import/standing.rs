@@ -79,7 +79,7 @@ impl View<'_> {
         self.standards.rules.as_ref()?;
         let stands = self.known.prices(target.known, bar.close_ns)?;
         let told = [bar.open.0, bar.high.0, bar.low.0, bar.close.0];
-        let (name, at, share) = difference(told, stands, self.standards.price_difference())?;
+        let (name, at, share) = difference(told, stands, self.standards.changed_values())?;
         let (told, stands) = (Price(told[at]), Price(stands[at]));
         let detail = format!("{name} {told} after {stands}: {:.3} % apart", share * 100.0);
         let (found, expected) = (told.to_string(), stands.to_string());

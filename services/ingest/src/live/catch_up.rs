@@ -76,8 +76,8 @@ impl Desk {
         };
         match self.ask(market, from_ns, now_ns(), Via::Gap).await? {
             Ok(bars) => {
-                self.gauge.gaps_filled += 1;
-                self.gauge.gap_bars += bars;
+                self.gauge.filled();
+                self.gauge.gap_bars(bars);
                 self.catch_up.gap_from_ns = None;
                 self.catch_up.retry_at = None;
                 let newest_ns = now_ns().saturating_sub(SETTLED_NS);
@@ -104,7 +104,7 @@ impl Desk {
         {
             self.catch_up.again = None;
             if let Ok(bars) = self.ask(market, from_ns, now_ns(), Via::Gap).await? {
-                self.gauge.gap_bars += bars;
+                self.gauge.gap_bars(bars);
             }
             return Ok(());
         }

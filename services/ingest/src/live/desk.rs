@@ -27,8 +27,6 @@ use crate::import::Quote;
 use crate::import::stream::{Stream, Telling};
 use crate::quality::Found;
 
-/// By how much a minute may end ahead of this machine's clock.
-const AHEAD_MAX_NS: i64 = 5_000_000_000;
 /// Time between two reports.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Time between two looks for stale symbols.
@@ -94,7 +92,7 @@ impl Desk {
         let mut desk = Self {
             rollup: Rollup::new(config.timeframes.clone()),
             stale: Stale::default(),
-            gauge: Gauge::new(now),
+            gauge: Gauge::new(source, now),
             catch_up: CatchUp::new(from_ns, config.recheck),
             ticks: Ticks::new(context.tape.clone(), source, config.ticks_every),
             days: BTreeMap::new(),
@@ -321,10 +319,11 @@ impl Desk {
             return None;
         }
         let prices = [quote.open, quote.high, quote.low, quote.close];
+        let latest_ns = now.saturating_add(self.config.standards.ahead_ns());
         let checked =
             RowCheck::new(Timeframe::M1, Market::Xnys).row(0, 0, quote.start_ns, prices, quote.volume);
         let (rule, detail) = match checked {
-            Ok(Some(row)) if row.bar.close_ns <= now.saturating_add(AHEAD_MAX_NS) => {
+            Ok(Some(row)) if row.bar.close_ns <= latest_ns => {
                 let (bar, after_early_close) = (row.bar, row.after_early_close);
                 let (symbol, timeframe) = (symbol.clone(), Timeframe::M1);
                 let origin = self.origin(bar.close_ns, now);

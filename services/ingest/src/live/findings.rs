@@ -37,7 +37,7 @@ impl Desk {
 
     /// Holds the days that were made of the minutes of a session against the vendor's own.
     pub(super) async fn compare_days(&mut self, session: &Session) -> Result<(), LiveError> {
-        let most = self.config.standards.price_difference();
+        let most = self.config.standards.day_differs();
         let mut findings = Vec::new();
         for (symbol, day) in std::mem::take(&mut self.days) {
             if Calendar::xnys().date_of(day.start_ns) != session.date {

@@ -1,9 +1,12 @@
 //! What is counted of a live source, for people.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::to_timestamp;
 use contracts::v1::SourceReported;
+use runtime::metrics::{self, Counter, Histogram, metrics};
 
 use crate::import::stream::Outcome;
 
@@ -37,9 +40,37 @@ impl State {
     }
 }
 
+/// The series of a source among the metrics of the process.
+#[derive(Debug)]
+struct Series {
+    live: Arc<metrics::Gauge>,
+    lag: Arc<Histogram>,
+    reconnects: Arc<Counter>,
+    gaps: Arc<Counter>,
+    gap_bars: Arc<Counter>,
+    errors: Arc<Counter>,
+}
+
+impl Series {
+    fn of(source: &str) -> Self {
+        let (metrics, source) = (metrics(), &[source]);
+        let series = Self {
+            live: metrics.source_live.with(source),
+            lag: metrics.source_lag.with(source),
+            reconnects: metrics.source_reconnects.with(source),
+            gaps: metrics.source_gaps.with(source),
+            gap_bars: metrics.source_gap_bars.with(source),
+            errors: metrics.source_errors.with(source),
+        };
+        series.live.set(0.0);
+        series
+    }
+}
+
 /// Counts since the start of the service.
 #[derive(Debug)]
 pub(super) struct Gauge {
+    series: Series,
     pub(super) state: State,
     detail: String,
     /// When it came into the state.
@@ -50,15 +81,16 @@ pub(super) struct Gauge {
     stored: Outcome,
     lags_ns: VecDeque<i64>,
     connections: u64,
-    pub(super) gaps_filled: u64,
-    pub(super) gap_bars: u64,
+    gaps_filled: u64,
+    gap_bars: u64,
     errors: u64,
     last_error: String,
 }
 
 impl Gauge {
-    pub(super) fn new(now_ns: i64) -> Self {
+    pub(super) fn new(source: &str, now_ns: i64) -> Self {
         Self {
+            series: Series::of(source),
             state: State::Connecting,
             detail: String::new(),
             since_ns: now_ns,
@@ -85,6 +117,7 @@ impl Gauge {
             self.since_ns = now_ns;
         }
         (self.state, self.detail) = (state, detail);
+        self.series.live.set(f64::from(u8::from(state == State::Live)));
         true
     }
 
@@ -95,10 +128,26 @@ impl Gauge {
 
     pub(super) fn connected(&mut self) {
         self.connections += 1;
+        if self.connections > 1 {
+            self.series.reconnects.increment();
+        }
+    }
+
+    /// A span that the stream left out is filled.
+    pub(super) fn filled(&mut self) {
+        self.gaps_filled += 1;
+        self.series.gaps.increment();
+    }
+
+    /// Bars came of asking for such a span.
+    pub(super) fn gap_bars(&mut self, bars: u64) {
+        self.gap_bars += bars;
+        self.series.gap_bars.add(bars);
     }
 
     pub(super) fn failed(&mut self, what: impl Into<String>) {
         self.errors += 1;
+        self.series.errors.increment();
         self.last_error = what.into();
     }
 
@@ -114,6 +163,8 @@ impl Gauge {
             self.lags_ns.pop_front();
         }
         self.lags_ns.push_back(lag_ns);
+        // A minute that ends by the vendor's clock before it does by this machine's has no lag.
+        self.series.lag.observe(Duration::from_nanos(u64::try_from(lag_ns).unwrap_or(0)));
     }
 
     /// The report, but for what the service knows.
@@ -162,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_first_connection_is_no_reconnect_and_a_new_detail_is_no_new_state() {
-        let mut gauge = Gauge::new(1);
+        let mut gauge = Gauge::new("vendor", 1);
         gauge.connected();
         assert!(gauge.enter(State::Waiting, "gone", 2));
         assert!(gauge.enter(State::Waiting, "still gone", 3));
@@ -170,5 +221,38 @@ mod tests {
         gauge.connected();
         let report = gauge.report();
         assert_eq!((report.reconnects, report.since), (1, Some(to_timestamp(2))));
+    }
+
+    #[test]
+    fn what_a_report_counts_is_among_the_metrics() {
+        let mut gauge = Gauge::new("counted", 1);
+        gauge.connected();
+        gauge.failed("gone");
+        gauge.connected();
+        gauge.filled();
+        gauge.gap_bars(7);
+        gauge.lag(40_000_000);
+        gauge.lag(-1);
+        let live = || {
+            let text = metrics::exposition();
+            text.lines().any(|line| line == "tapedeck_source_live{source=\"counted\"} 1")
+        };
+        assert!(!live());
+        gauge.enter(State::Live, "", 2);
+        assert!(live());
+        let text = metrics::exposition();
+        for (series, value) in [
+            ("reconnects_total", "1"),
+            ("gaps_total", "1"),
+            ("gap_bars_total", "7"),
+            ("errors_total", "1"),
+            ("lag_seconds_count", "2"),
+            ("lag_seconds_sum", "0.04"),
+        ] {
+            let line = format!("tapedeck_source_{series}{{source=\"counted\"}} {value}");
+            assert!(text.lines().any(|told| told == line), "{line} in {text}");
+        }
+        gauge.enter(State::Waiting, "gone", 3);
+        assert!(!live());
     }
 }

@@ -2,12 +2,7 @@
 
 use domain::bar::Timeframe;
 
-/// Moves that are looked back on.
-const MOVES_MAX: f64 = 120.0;
-/// Fewest moves that say anything of the next.
-const MOVES_MIN: u32 = 30;
-/// Time between two bars from which on a move is one across a pause: a night, a weekend, a halt.
-pub(super) const PAUSE_NS: i64 = 3_600_000_000_000;
+use super::Rules;
 
 /// How far a series moves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,15 +13,16 @@ pub(super) struct Moves {
 }
 
 impl Moves {
-    pub(super) fn take(&mut self, step: f64) {
-        let weight = 1.0 / f64::from(self.count + 1).min(MOVES_MAX);
+    /// Takes a move, where so many are looked back on.
+    pub(super) fn take(&mut self, step: f64, looked_back: u32) {
+        let weight = 1.0 / f64::from((self.count + 1).min(looked_back));
         self.variance += weight * (step * step - self.variance);
         self.count += 1;
     }
 
-    /// The standard deviation, where there are enough of them to say anything of the next.
-    fn deviation(&self) -> Option<f64> {
-        (self.count >= MOVES_MIN && self.variance > 0.0).then(|| self.variance.sqrt())
+    /// The standard deviation, where there are at least so many of them.
+    fn deviation(&self, least: u32) -> Option<f64> {
+        (self.count >= least && self.variance > 0.0).then(|| self.variance.sqrt())
     }
 }
 
@@ -47,12 +43,13 @@ impl Past {
     /// How far the bar that starts `pause_ns` after the last one's close usually moves. Until enough pauses are known it
     /// is what moves within a session come to over as much time: the variance of a random walk grows with time, and
     /// prices move less while the market is closed.
-    pub(super) fn deviation(&self, pause_ns: i64, timeframe: Timeframe) -> Option<f64> {
-        let within = self.within.deviation();
-        if pause_ns < PAUSE_NS {
+    pub(super) fn deviation(&self, pause_ns: i64, timeframe: Timeframe, rules: &Rules) -> Option<f64> {
+        let least = rules.outlier_moves_min;
+        let within = self.within.deviation(least);
+        if pause_ns < rules.pause_ns() {
             return within;
         }
         let steps = 1.0 + pause_ns as f64 / timeframe.nanos() as f64;
-        self.across.deviation().or_else(|| within.map(|within| within * steps.sqrt()))
+        self.across.deviation(least).or_else(|| within.map(|within| within * steps.sqrt()))
     }
 }

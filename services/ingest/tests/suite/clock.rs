@@ -168,6 +168,8 @@ async fn every_instant_is_published_once_and_waited_for() {
     assert!(progress.signals > 20, "{progress:?}");
     assert_eq!((progress.orders, progress.fills), (2 * progress.signals, progress.signals));
     assert_eq!(progress.instants_with_orders, progress.instants_with_signals);
+    assert_eq!(progress.instants_with_decisions, progress.instants_with_signals);
+    assert_eq!(progress.decisions, progress.signals, "risk answers each");
     assert_eq!(tape.state(TRADING).await.unwrap().messages, 100 + 6 * progress.signals);
 }
 

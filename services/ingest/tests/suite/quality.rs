@@ -214,3 +214,19 @@ async fn other_values_of_the_same_source_are_found_beyond_the_threshold_and_stan
         ("changed_values", "close 101 after 100: 1.000 % apart")
     );
 }
+
+#[tokio::test]
+async fn a_revised_price_has_a_threshold_of_its_own() {
+    let tape = memory();
+    let rules = Rules { changed_values: 0.02, price_difference: 0.001, ..rules() };
+    for close in [100, 101] {
+        let mut quotes = days(2);
+        at(&mut quotes[1], close);
+        let mut filling = open(&tape, rules.clone()).await;
+        filling.bars(&quotes).await.unwrap();
+        filling.finish().await.unwrap();
+    }
+    let events = stored(&tape, "market.>").await;
+    let subjects: Vec<&str> = events.iter().map(|recorded| recorded.subject.as_str()).collect();
+    assert_eq!(subjects, ["market.bar.1d.X", "market.bar.1d.X", "market.revision.1d.X"]);
+}

@@ -27,7 +27,7 @@ fn every_kind_of_bad_row_is_reported_with_its_line() {
     check("X,1h,2020-01-02T16:00:00Z,10,11,9,,1\n", &["3 close: missing, expected a number"]);
     check("X,1h,2020-01-02T16:00:00Z,10,11,-9,10,1\n", &["3 low: negative, expected more than 0"]);
     check("X,1h,2020-01-02T16:00:00Z,0,11,9,10,1\n", &["3 open: zero, expected more than 0"]);
-    check("X,1h,2020-01-02T16:00:00Z,1e1,11,9,10,1\n", &["3 open: not a decimal number"]);
+    check("X,1h,2020-01-02T16:00:00Z,1e,11,9,10,1\n", &["3 open: not a decimal number"]);
     check("X,1h,2020-01-02T16:00:00Z,NaN,11,9,10,1\n", &["3 open: not a decimal number"]);
     check("X,1h,2020-01-02T16:00:00Z,10,9,11,10,1\n", &["3 high: below the low of 11, expected at least it"]);
     check("X,1h,2020-01-02T16:00:00Z,8,11,9,10,1\n", &["3 open: outside of low 9 to high 11"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
-use contracts::v1::{BreakerKind, BreakerTripped, Origin, RiskMeasured, Side};
+use contracts::v1::{BreakerKind, BreakerReset, BreakerTripped, Origin, RiskMeasured, Side};
 use domain::calendar::Calendar;
 use domain::money::Amount;
 use runtime::clock::VirtualClock;
@@ -15,7 +15,7 @@ use runtime::{ClockMode, Context, HealthState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::events::{self, E9, T0, limits};
+use crate::events::{self, ACCOUNT, E9, T0, limits};
 use crate::world::{Running, World};
 
 const MINUTE: i64 = 60 * E9;
@@ -256,6 +256,47 @@ async fn out_of_the_session_nothing_is_measured_by_the_time() {
     until(async || measured(&world).await.len() > 2).await;
     running.stop().await;
     assert_eq!(measured(&world).await, [-120, -95, -29]);
+    runtime::clock::set_virtual(None);
+}
+
+/// What `alpha` brought at the last measurement, the highest of it, and its drawdown.
+async fn result(world: &World) -> (String, String, Option<i64>) {
+    let found = last(world).await;
+    let line = found.strategies.iter().find(|line| line.name == "alpha").unwrap();
+    let value = |money| Amount::from_wire(money).to_string();
+    (value(line.pnl.as_ref()), value(line.peak_pnl.as_ref()), line.drawdown_e9)
+}
+
+#[tokio::test]
+async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_the_account() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    fill(&world, "buy", Side::Buy, 0).await;
+    let running = ready(&world).await;
+    until(async || measured(&world).await == [1]).await;
+    running.stop().await;
+    // 100 shares that cost 100.
+    let stands = |pnl: &str, peak: &str, fall| (pnl.to_owned(), peak.to_owned(), Some(fall));
+    assert_eq!(result(&world).await, stands("1000", "1000", 0));
+
+    world.put(events::bar("SPY", T0 + 2 * MINUTE, 105, Origin::Live)).await;
+    let again = ready(&world).await;
+    clock.to(16);
+    until(async || measured(&world).await == [1, 16]).await;
+    // 500 of an equity that was never above 1,000,500 at a mark.
+    assert_eq!(result(&world).await, stands("500", "1000", 499_750));
+    again.stop().await;
+
+    let kind = BreakerKind::Drawdown.into();
+    let reset = BreakerReset { account: ACCOUNT.to_owned(), kind, ..BreakerReset::default() };
+    world.put(events::event("reset", T0 + 17 * MINUTE, Body::BreakerReset(reset))).await;
+    let third = ready(&world).await;
+    clock.to(31);
+    until(async || measured(&world).await == [1, 16, 31]).await;
+    third.stop().await;
+    assert_eq!(result(&world).await, stands("500", "500", 0));
     runtime::clock::set_virtual(None);
 }
 

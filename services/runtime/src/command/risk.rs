@@ -148,6 +148,31 @@ fn stated_before(
     }
 }
 
+/// The limits by scope in force of `account`, which may be none, and of `strategies`: the last statement of each scope that
+/// names no other account or strategy.
+pub async fn limits_in_force(
+    tape: &Tape,
+    account: &str,
+    strategies: &[&str],
+) -> Result<Vec<LimitsSet>, LogError> {
+    let found = tape.subjects(TRADING, "control.limits.*.*.*").await?;
+    let mut sets = Vec::new();
+    for subject in found.counts.iter().filter_map(|count| Subject::parse(&count.subject).ok()) {
+        let mut names = subject.tokens().skip(2);
+        let (of, strategy) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        let is_theirs = strategy.is_empty() || strategies.contains(&strategy.as_str());
+        if !(of.is_empty() || of == account) || !is_theirs {
+            continue;
+        }
+        let last = last_of(tape, TRADING, subject.as_str()).await?.event;
+        let Some(Body::LimitsSet(set)) = last.and_then(|last| last.event.body) else { continue };
+        if set.limits.as_ref().is_some_and(|limits| *limits != TradeLimits::default()) {
+            sets.push(set);
+        }
+    }
+    Ok(sets)
+}
+
 /// Stops new exposure in a scope, or with [`TradingState::Halted`] every order of strategies.
 pub async fn halt_scope(
     tape: &Tape,

@@ -74,6 +74,22 @@ catalogue! {
         "Instants for which the tape clock waited longer than two seconds."
     Gauge clock_stalled "tapedeck_clock_stalled_seconds" []
         "How long the tape clock has been waiting at its present instant, in seconds; 0 while it moves."
+    Gauge source_live "tapedeck_source_live" ["source"]
+        "1 while the stream of a live source tells, else 0."
+    Histogram source_lag "tapedeck_source_lag_seconds" ["source"]
+        "Time from a minute's end until its bar was stored, in seconds; of bars that the stream told."
+    Counter source_reconnects "tapedeck_source_reconnects_total" ["source"]
+        "Connections of a live source after its first."
+    Counter source_gaps "tapedeck_source_gaps_total" ["source"]
+        "Spans that the stream of a live source left out and that its history filled."
+    Counter source_gap_bars "tapedeck_source_gap_bars_total" ["source"]
+        "Bars that came of filling such spans."
+    Counter source_errors "tapedeck_source_errors_total" ["source"]
+        "Failures of a live source: connections that ended, questions without an answer, refusals."
+    Counter connections_refused "tapedeck_connections_refused_total" ["user"]
+        "Connections that the server refused an external strategy because it has as many as it may."
+    Gauge breaker_open "tapedeck_breaker_open" ["service", "source", "account", "client"]
+        "1 while a client asks nothing of its source or broker after failures in a row, else 0."
     Gauge projection_sequence "tapedeck_projection_sequence" ["projection"]
         "Last sequence of its stream that a projection has folded."
     Gauge projection_lag_events "tapedeck_projection_lag_events" ["projection"]

@@ -58,3 +58,48 @@ async fn a_used_key_states_no_other_limit_and_none_again_that_was_changed_since(
     assert_eq!((set.limits.unwrap_or_default().max_open_orders, is_new), (Some(4), false));
     assert_eq!(tape.state(TRADING).await.unwrap().messages, stored);
 }
+
+#[tokio::test]
+async fn limits_in_force_are_those_of_an_account_and_its_strategies() {
+    let tape = tape().await;
+    let state = async |key: &str, scope: (&str, &str, &str), most: Option<u32>| {
+        let (account, strategy, symbol) = (scope.0.to_owned(), scope.1.to_owned(), scope.2.to_owned());
+        let change = |limits: &mut TradeLimits| -> Result<(), LimitsError> {
+            limits.max_open_orders = most;
+            Ok(())
+        };
+        let scope = LimitScope { account, strategy, symbol };
+        command::change_limits(&tape, &caller(key), &scope, "", change).await.unwrap();
+    };
+    let scopes = [
+        ("paper", "", ""),
+        ("other", "", ""),
+        ("", "sma", ""),
+        ("", "mine", ""),
+        ("", "", "BRK.B"),
+        ("paper", "sma", "SPY"),
+    ];
+    for (place, scope) in scopes.into_iter().enumerate() {
+        state(&format!("first-{place}"), scope, Some(3)).await;
+    }
+    state("second", ("paper", "", ""), Some(4)).await;
+    state("ended", ("", "", "BRK.B"), None).await;
+    let named = async |account: &str, strategies: &[&str]| {
+        let sets = command::limits_in_force(&tape, account, strategies).await.unwrap();
+        let said = sets.into_iter().map(|set| {
+            let LimitScope { account, strategy, symbol } = set.scope.unwrap_or_default();
+            (format!("{account}/{strategy}/{symbol}"), set.version)
+        });
+        let mut said: Vec<(String, u64)> = said.collect();
+        said.sort();
+        said
+    };
+    let said = |rows: &[(&str, u64)]| -> Vec<(String, u64)> {
+        rows.iter().map(|(scope, version)| ((*scope).to_owned(), *version)).collect()
+    };
+    assert_eq!(named("paper", &["sma"]).await, said(&[("/sma/", 1), ("paper//", 2), ("paper/sma/SPY", 1)]));
+    // Where the account is open, only what is of each one holds.
+    assert_eq!(named("", &["sma", "mine"]).await, said(&[("/mine/", 1), ("/sma/", 1)]));
+    state("again", ("", "", "BRK.B"), Some(1)).await;
+    assert_eq!(named("other", &[]).await, said(&[("//BRK.B", 3), ("other//", 1)]));
+}

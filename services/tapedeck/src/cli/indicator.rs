@@ -14,7 +14,7 @@ pub struct Indicator {
     #[arg(value_name = "NAME[:key=value,…]", required_unless_present = "list")]
     pub request: Option<Request>,
     /// List every indicator with its parameters, figures and warm-up
-    #[arg(long, conflicts_with_all = ["request", "bars", "symbol", "csv"])]
+    #[arg(long, conflicts_with_all = ["request", "bars", "symbol", "as_of", "csv"])]
     pub list: bool,
     /// Files of bars: CSV, gzip or Parquet [default: the tape's bars of --symbol]
     #[arg(long, num_args = 1.., value_name = "FILE")]
@@ -37,6 +37,10 @@ pub struct Indicator {
     /// Last close printed: a date of exchange time or an instant (RFC 3339)
     #[arg(long, value_name = "DATE|TIME")]
     pub to: Option<String>,
+    /// The tape's bars as they were known then, revisions and splits too: a date of exchange time (its end) or an
+    /// instant (RFC 3339) [default: now]
+    #[arg(long, value_name = "DATE|TIME", conflicts_with = "bars")]
+    pub as_of: Option<String>,
     /// CSV instead of a table
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,

@@ -25,6 +25,10 @@ pub struct Bars {
     /// Last close: a date of exchange time or an instant (RFC 3339)
     #[arg(long, value_name = "DATE|TIME")]
     pub to: Option<String>,
+    /// As it was known then, revisions and splits too: a date of exchange time (its end) or an instant (RFC 3339)
+    /// [default: now]
+    #[arg(long, value_name = "DATE|TIME", requires = "symbol")]
+    pub as_of: Option<String>,
     /// At most so many, the newest, up to 10000
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: usize,

@@ -1,6 +1,6 @@
 //! Commands that run strategies over history: their options.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -76,6 +76,14 @@ pub struct RunOptions {
     /// the strategy, else none]
     #[arg(long, value_name = "POLICY")]
     pub group_policy: Option<String>,
+    /// Account of the tape whose limits, costs and kind hold where neither options nor the table of --limits say [default:
+    /// the one that the registered strategies trade on, if they trade on one]
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub account: Option<String>,
+    /// What the account may do with borrowed money and shares: none, cash or margin [default: that of the table of
+    /// --limits, then that of the account that a strategy is registered on or trades on by the configuration, else none]
+    #[arg(long, value_name = "KIND")]
+    pub account_kind: Option<String>,
     /// Positions below zero are allowed, and strategies that can go short do
     #[arg(long)]
     pub allow_short: bool,
@@ -86,9 +94,10 @@ pub struct RunOptions {
     /// start, or as-known, what was known at the time; files state each bar once [default: latest]
     #[arg(long, value_name = "latest|as-known")]
     pub revisions: Option<String>,
-    /// Limits, costs and cash, as an [account.NAME] table of a configuration file [default: those of the account that a strategy is
-    /// registered on, else buying power alone]
-    #[arg(long, value_name = "FILE")]
+    /// Limits, costs and cash, as an [account.NAME] table of a configuration file; none: nothing but buying power is
+    /// checked [default: those of the account that a strategy is registered on, with the limits by scope of its tape, else
+    /// buying power alone]
+    #[arg(long, value_name = "FILE|none")]
     pub limits: Option<PathBuf>,
     /// Symbol to compare with, bought and held; it needs bars, but need not be traded
     #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
@@ -99,6 +108,21 @@ pub struct RunOptions {
     /// How the files' bars are to be read where they do not say themselves
     #[command(flatten)]
     pub format: BarFormat,
+}
+
+/// What `--limits` is given in the place of a file.
+const NO_LIMITS: &str = "none";
+
+impl RunOptions {
+    /// The file of limits.
+    pub fn limits_file(&self) -> Option<&Path> {
+        self.limits.as_deref().filter(|_| !self.has_no_limits())
+    }
+
+    /// Whether nothing but buying power is to be checked, whatever a tape states.
+    pub fn has_no_limits(&self) -> bool {
+        self.limits.as_deref() == Some(Path::new(NO_LIMITS))
+    }
 }
 
 /// Options of `backtest`.

@@ -91,7 +91,7 @@ pub struct Place {
         required_unless_present = "notional"
     )]
     pub qty: Option<Quantity>,
-    /// Amount of the currency instead of shares, at the market for the day
+    /// Amount of the currency instead of shares, at the market for the day; not against a short position, nor to open one
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub notional: Option<Price>,
     /// Type [default: by the prices that are stated, market without any]

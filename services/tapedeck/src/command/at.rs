@@ -1,6 +1,6 @@
 //! `tapedeck at`: what the other commands show of the present, as of a moment of the past.
 
-use projections::queries::{OrderFilter, OrderRow, StrategyRow};
+use projections::queries::{OrderFilter, OrderRow, StrategyRow, Turn};
 
 use crate::cli::{AccountOptions, At, AtCommand, Positions};
 use crate::command::replay::moment;
@@ -39,7 +39,7 @@ pub async fn run(session: &Session, options: &At, output: Output) -> Result<(), 
                 ..OrderFilter::default()
             };
             let past = holdings::of_moment(session, asked, HINT, output).await?;
-            orders(&past.orders(&filter, *limit), output)
+            orders(&past.orders(&filter, Turn::Newest, *limit).rows, output)
         }
         AtCommand::Strategies => {
             let past = holdings::of_moment(session, asked, HINT, output).await?;

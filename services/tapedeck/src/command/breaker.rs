@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use contracts::v1::{BreakerKind, RiskGroup, RiskMeasured};
+use contracts::v1::{BreakerKind, Money, RiskGroup, RiskMeasured};
 use contracts::{Subject, stream};
 use domain::book::{Book, kill_state};
 use domain::money::{Amount, Quantity};
@@ -241,41 +241,85 @@ pub async fn risk(session: &Session, options: &RiskOptions, output: Output) -> R
 }
 
 fn show(measure: &RiskMeasured, at_ns: i64, output: Output) {
-    let money = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref()).to_string();
-    let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{share:.4}"));
-    let pair = if measure.correlated_first.is_empty() {
-        "–".to_owned()
-    } else {
-        format!("{} {}/{}", share(measure.correlation), measure.correlated_first, measure.correlated_second)
-    };
+    let pair = pair(measure.correlation, &measure.correlated_first, &measure.correlated_second);
     let row = vec![
         measure.account.clone(),
-        money(&measure.equity),
-        money(&measure.gross_exposure),
-        money(&measure.net_exposure),
+        money(measure.equity.as_ref()),
+        money(measure.gross_exposure.as_ref()),
+        money(measure.net_exposure.as_ref()),
+        largest(measure.concentration_e9, &measure.concentrated),
         drawdown(measure).map_or("–".to_owned(), |fall| fall.to_string()),
         share(measure.value_at_risk),
         share(measure.expected_shortfall),
         pair,
         time(at_ns),
     ];
-    output.table(
-        &["ACCOUNT", "EQUITY", "GROSS", "NET", "DRAWDOWN", "VAR 95%", "CVAR 95%", "CORRELATION", "MEASURED"],
-        &[row],
-    );
-    let lines = |kind: &'static str, groups: &[RiskGroup]| {
-        let line = move |group: &RiskGroup| {
-            let (gross, net) = (money(&group.gross_exposure), money(&group.net_exposure));
-            vec![kind.to_owned(), group.name.clone(), gross, net, Quantity(group.share_e9).to_string()]
-        };
-        groups.iter().map(line).collect::<Vec<_>>()
-    };
-    let mut groups = lines("strategy", &measure.strategies);
-    groups.extend(lines("sector", &measure.sectors));
-    groups.extend(lines("symbol", &measure.symbols));
-    if !groups.is_empty() {
-        output.table(&["BY", "NAME", "GROSS", "NET", "SHARE"], &groups);
+    let header = [
+        "ACCOUNT",
+        "EQUITY",
+        "GROSS",
+        "NET",
+        "LARGEST",
+        "DRAWDOWN",
+        "VAR 95%",
+        "CVAR 95%",
+        "CORRELATION",
+        "MEASURED",
+    ];
+    output.table(&header, &[row]);
+    let kinds =
+        [("strategy", &measure.strategies), ("sector", &measure.sectors), ("symbol", &measure.symbols)];
+    let lines: Vec<Vec<String>> =
+        kinds.into_iter().flat_map(|(by, groups)| groups.iter().map(move |group| line(by, group))).collect();
+    if !lines.is_empty() {
+        let header = [
+            "BY",
+            "NAME",
+            "GROSS",
+            "NET",
+            "SHARE",
+            "LARGEST",
+            "P&L",
+            "DRAWDOWN",
+            "VAR 95%",
+            "CVAR 95%",
+            "CORRELATION",
+        ];
+        output.table(&header, &lines);
     }
+}
+
+/// A line of a strategy, a sector or a symbol; what is not measured of it is a dash.
+fn line(by: &str, group: &RiskGroup) -> Vec<String> {
+    vec![
+        by.to_owned(),
+        group.name.clone(),
+        money(group.gross_exposure.as_ref()),
+        money(group.net_exposure.as_ref()),
+        Quantity(group.share_e9).to_string(),
+        largest(group.concentration_e9, &group.concentrated),
+        group.pnl.as_ref().map_or("–".to_owned(), |pnl| money(Some(pnl))),
+        group.drawdown_e9.map_or("–".to_owned(), |fall| Quantity(fall).to_string()),
+        share(group.value_at_risk),
+        share(group.expected_shortfall),
+        pair(group.correlation, &group.correlated_first, &group.correlated_second),
+    ]
+}
+
+fn money(money: Option<&Money>) -> String {
+    Amount::from_wire(money).to_string()
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or("–".to_owned(), |share| format!("{share:.4}"))
+}
+
+fn largest(share_e9: i64, symbol: &str) -> String {
+    if symbol.is_empty() { "–".to_owned() } else { format!("{} {symbol}", Quantity(share_e9)) }
+}
+
+fn pair(correlation: Option<f64>, first: &str, second: &str) -> String {
+    if first.is_empty() { "–".to_owned() } else { format!("{} {first}/{second}", share(correlation)) }
 }
 
 #[cfg(test)]
@@ -290,5 +334,34 @@ mod tests {
         assert_eq!(row.to_string(), "halt of paper, reduce-only (by ann)");
         assert_eq!(cells(&row)[3], "reduce-only");
         assert_eq!(serde_json::to_value(&row).unwrap()["state"], "reduce_only", "programs read another");
+    }
+
+    #[test]
+    fn a_line_of_a_strategy_says_all_that_was_measured_of_it() {
+        let money = |units| Some(Money { units, nanos: 0 });
+        let strategy = RiskGroup {
+            name: "sma_cross".to_owned(),
+            gross_exposure: money(9_000),
+            net_exposure: money(-1_000),
+            share_e9: 900_000_000,
+            pnl: money(-250),
+            peak_pnl: money(750),
+            drawdown_e9: Some(10_000_000),
+            value_at_risk: Some(0.0125),
+            expected_shortfall: Some(0.02),
+            bars: 100,
+            correlation: Some(-0.25),
+            correlated_first: "QQQ".to_owned(),
+            correlated_second: "SPY".to_owned(),
+            concentration_e9: 50_000_000,
+            concentrated: "SPY".to_owned(),
+            sector: String::new(),
+        };
+        assert_eq!(
+            line("strategy", &strategy).join(" | "),
+            "strategy | sma_cross | 9000 | -1000 | 0.9 | 0.05 SPY | -250 | 0.01 | 0.0125 | 0.0200 | -0.2500 QQQ/SPY"
+        );
+        let symbol = RiskGroup { name: "SPY".to_owned(), sector: "Funds".to_owned(), ..RiskGroup::default() };
+        assert_eq!(line("symbol", &symbol).join(" "), "symbol SPY 0 0 0 – – – – – –");
     }
 }

@@ -14,6 +14,7 @@ use projections::queries;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use crate::addresses::Addresses;
 use crate::cli::{Global, ServerUrls};
 use crate::config::{AccountConfig, Config, Credential};
 use crate::exit::Failure;
@@ -172,7 +173,7 @@ async fn look(global: &Global, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let mut findings = around(global);
     if let Ok(configuration) = global.configuration() {
-        findings.extend(ports(&configuration.config, &home));
+        findings.extend(ports(&configuration.config, asked(global, &home).as_ref()));
         let (outside, there) = brokers(&configuration.config).await;
         findings.extend(outside);
         findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
@@ -296,8 +297,18 @@ fn disk(home: &Home) -> Finding {
     }
 }
 
-fn ports(config: &Config, home: &Home) -> Vec<Finding> {
-    let running = home.last().is_some_and(|dir| crate::addresses::Addresses::read(&dir).is_some());
+/// The tape that is looked at: the one that is named, else the one used last.
+fn asked(global: &Global, home: &Home) -> Option<TapeDir> {
+    match &global.tape {
+        // A name that is none is refused where the tape is opened.
+        Some(name) => home.tape(name).ok(),
+        None => home.last(),
+    }
+}
+
+/// Whether the ports that the configuration states are free for `tape`.
+fn ports(config: &Config, tape: Option<&TapeDir>) -> Vec<Finding> {
+    let running = tape.is_some_and(|dir| Addresses::read(dir).is_some());
     let of_address = |address: &str| address.parse::<SocketAddr>().map_or(0, |address| address.port());
     let wanted = [
         ("servers.nats_port", config.servers.nats_port, State::Bad),
@@ -400,7 +411,11 @@ fn gaps(series: &queries::Series, dates: &[String], calendar: &Calendar) -> Find
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::addresses::SecretUrl;
+    use crate::cli::Cli;
 
     #[test]
     fn every_port_that_is_stated_is_looked_at() {
@@ -410,11 +425,40 @@ mod tests {
         let address = taken.local_addr().unwrap();
         for field in ["[web]\nbind", "[telemetry]\nmetrics_bind"] {
             let config: Config = toml::from_str(&format!("{field} = \"{address}\"\n")).unwrap();
-            let found = ports(&config, &home);
+            let found = ports(&config, None);
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!(found[0].state, State::Warning, "{found:?}");
         }
-        assert!(ports(&Config::default(), &home).is_empty());
+        assert!(ports(&Config::default(), None).is_empty());
+    }
+
+    #[test]
+    fn the_tape_that_is_named_is_the_one_that_runs_or_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(dir.path())).unwrap();
+        let runs = home.tape("runs").unwrap();
+        std::fs::create_dir_all(&runs.path).unwrap();
+        std::fs::write(runs.path.join("tape.json"), r#"{"kind":"main","seed":0,"speed":null}"#).unwrap();
+        home.remember(&runs).unwrap();
+        let url = || SecretUrl::new("nats://127.0.0.1:1".to_owned());
+        let addresses = Addresses {
+            nats_url: url(),
+            admin_url: url(),
+            projector_url: url(),
+            reader_url: url(),
+            dashboard: None,
+        };
+        addresses.write(&runs).unwrap();
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let config: Config = toml::from_str(&format!("[servers]\nnats_port = {port}\n")).unwrap();
+        let looked = |words: &[&str]| {
+            let words = [&["tapedeck", "doctor"], words].concat();
+            let global = Cli::try_parse_from(words).unwrap().global;
+            ports(&config, asked(&global, &home).as_ref()).len()
+        };
+        assert_eq!(looked(&["--tape", "runs"]), 0, "its own port");
+        assert_eq!(looked(&["--tape", "idle"]), 1, "another's");
     }
 
     #[test]

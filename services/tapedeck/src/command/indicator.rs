@@ -10,7 +10,7 @@ use serde::ser::SerializeMap as _;
 
 use crate::cli::{Global, Indicator};
 use crate::command::import::hours;
-use crate::command::market::span;
+use crate::command::market::{known_before, span};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -66,8 +66,12 @@ async fn run(source: &Source, options: &Indicator, output: Output) -> Result<(),
     let mut study = request.build().map_err(refused)?;
     let hint = "tapedeck indicator rsi --symbol AAPL --from 2020-01-02 --to 2020-01-31";
     let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
+    let hint = "tapedeck indicator rsi --symbol AAPL --as-of 2020-01-31";
+    let known_before_ns =
+        known_before(options.as_of.as_deref(), (options.from.as_deref(), span.start), hint)?;
     let calendar = hours(options.calendar.as_deref(), "tapedeck indicator --help")?.calendar();
-    let (own, other) = (source.own(options).await?, against(source, options, entry).await?);
+    let own = source.own(options, known_before_ns).await?;
+    let other = against(source, options, entry, known_before_ns).await?;
     // Both series may come from the same files.
     let notes: BTreeSet<&str> = std::iter::once(&own).chain(&other).filter_map(Chosen::left_out).collect();
     notes.into_iter().for_each(|note| output.note(note));
@@ -98,10 +102,11 @@ async fn against(
     source: &Source,
     options: &Indicator,
     entry: &catalogue::Entry,
+    known_before_ns: Option<i64>,
 ) -> Result<Option<Chosen>, Failure> {
     match (&options.against, entry.against) {
         (None, false) => Ok(None),
-        (Some(wanted), true) => source.other(wanted, options).await.map(Some),
+        (Some(wanted), true) => source.other(wanted, options, known_before_ns).await.map(Some),
         (None, true) => Err(Failure::usage(
             format!("--against is missing: expected a symbol or a file, {} is over two series", entry.name),
             format!("tapedeck indicator {} --symbol AAPL --against SPY", entry.name),

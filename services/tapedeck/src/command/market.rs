@@ -90,6 +90,9 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
     let timeframe = timeframe(options.timeframe, &symbol, &series, lag)?;
     let hint = "tapedeck bars AAPL --from 2020-01-02 --to 2020-01-31";
     let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
+    let hint = "tapedeck bars AAPL --as-of 2020-01-31";
+    let known_before_ns =
+        known_before(options.as_of.as_deref(), (options.from.as_deref(), span.start), hint)?;
     let mut wanted = BarsWanted {
         symbol,
         timeframe,
@@ -98,6 +101,7 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
         indicators: Vec::new(),
         from_ns: span.start,
         to_ns: span.end,
+        known_before_ns,
     };
     let mut found: Vec<AdjustedBar> = Vec::new();
     loop {
@@ -160,6 +164,23 @@ pub(super) fn span(
     Ok(from_ns..to_ns)
 }
 
+/// The instant before which what counts was known: just behind the moment asked for. One that comes before the first
+/// close asked for is refused.
+pub(super) fn known_before(
+    as_of: Option<&str>,
+    (from, from_ns): (Option<&str>, i64),
+    hint: &str,
+) -> Result<Option<i64>, Failure> {
+    let told = |failure: Failure| failure.hinting("tapedeck bars --help", hint);
+    let before_ns = bound("--as-of", as_of, web::to_time).map_err(told)?;
+    if before_ns.is_some_and(|before_ns| before_ns <= from_ns && from_ns > i64::MIN) {
+        let (from, as_of) = (from.unwrap_or_default(), as_of.unwrap_or_default());
+        let message = format!("--from {from}: expected a time that is not after --as-of {as_of}");
+        return Err(Failure::usage(message, hint));
+    }
+    Ok(before_ns)
+}
+
 pub(super) fn bound(
     name: &str,
     text: Option<&str>,
@@ -182,23 +203,27 @@ pub(super) fn refused(error: AdjustedError) -> Failure {
     }
 }
 
-/// The bars of a series that close in [`from_ns`, `to_ns`), raw and oldest first, and every action of its symbol.
+/// The bars of a series that close in [`from_ns`, `to_ns`), raw and oldest first, and every action of its symbol; as
+/// they were known before an instant, or as they are.
 pub(super) async fn stored(
     pool: &PgPool,
     symbol: &str,
     timeframe: Timeframe,
     (from_ns, mut to_ns): (i64, i64),
+    known_before_ns: Option<i64>,
 ) -> Result<(Vec<Bar>, Vec<CorporateAction>), Failure> {
     let mut parts = Vec::new();
     loop {
-        let part = queries::bars_between(pool, symbol, timeframe, from_ns, to_ns, PART).await;
+        let closes = from_ns..to_ns;
+        let part = queries::known_bars(pool, symbol, timeframe, closes, PART, known_before_ns).await;
         let part = part.map_err(unreachable)?;
         let Some(first) = part.first() else { break };
         to_ns = first.close_ns;
         parts.push(part);
     }
     let bars = parts.iter().rev().flatten().map(BarRow::bar).collect();
-    let rows = queries::actions_between(pool, Some(symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
+    let until = queries::last_ex_date(known_before_ns);
+    let rows = queries::actions_between(pool, Some(symbol), "0001-01-01", &until, u64::MAX).await;
     let rows = rows.map_err(unreachable)?;
     let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
     let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
@@ -336,6 +361,29 @@ mod tests {
         let day = span(Some("2014-01-02"), Some("2014-01-02"), "").unwrap();
         assert_eq!(day.end - day.start, 86_400_000_000_000);
         assert_eq!(span(None, None, "").unwrap(), i64::MIN..i64::MAX);
+    }
+
+    #[test]
+    fn a_moment_counts_with_all_that_it_knows_and_comes_not_before_the_start() {
+        let known = |as_of, from| {
+            let from_ns = bound("--from", from, web::from_time).unwrap().unwrap_or(i64::MIN);
+            known_before(as_of, (from, from_ns), "as it should be")
+        };
+        assert_eq!(known(None, Some("2014-01-02")).unwrap(), None);
+        // The end of a date of New York, and just behind an instant.
+        let day = known(Some("2014-01-02"), Some("2014-01-02")).unwrap();
+        assert_eq!(day, Some(1_388_725_200_000_000_000));
+        let instant = Some("2014-01-02T21:00:00Z");
+        assert_eq!(known(instant, instant).unwrap(), Some(1_388_696_400_000_000_001));
+        let failure = known(Some("2014-01-02"), Some("2014-01-03")).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "--from 2014-01-03: expected a time that is not after --as-of 2014-01-02"
+        );
+        assert_eq!((failure.code, failure.hint.as_str()), (2, "as it should be"));
+        let failure = known(Some("soon"), None).unwrap_err();
+        assert!(failure.message.starts_with("--as-of \"soon\": expected a date"), "{}", failure.message);
+        assert_eq!(failure.hint, "as it should be");
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub async fn run(session: &Session, options: &Parity, output: Output) -> Result<
         ..BacktestRequest::default()
     };
     let (found, run_id) = again::run(session, request, output).await?;
+    let detail = found.said();
     let report = Report {
         session: found.session.unwrap_or_default(),
         from: found.from,
@@ -73,7 +74,6 @@ pub async fn run(session: &Session, options: &Parity, output: Output) -> Result<
         run_id,
     };
     let differing = report.differing;
-    let detail = format!("{}: {} of {} events differ", report.verdict, differing, report.compared);
     if report.run_id.is_some() {
         audit(&session.tape, &caller(), "parity", &report.session, &detail).await?;
     }

@@ -78,6 +78,10 @@ fn services_of(options: &Rehearse) -> Result<BTreeSet<Service>, Failure> {
     if !wanted.contains(&Service::Ingest) {
         return Err(Failure::usage("--only: expected ingest among the services", "tapedeck run SERVICE"));
     }
+    if options.stay && !wanted.contains(&Service::Web) {
+        let message = "--stay: expected web among the services of --only: it is the dashboard that stays";
+        return Err(Failure::usage(message, HELP));
+    }
     Ok(wanted)
 }
 
@@ -217,6 +221,7 @@ async fn conclude(
         bars,
         instants: if complete_before { 0 } else { progress.instants },
         instants_with_signals: progress.instants_with_signals,
+        instants_with_decisions: progress.instants_with_decisions,
         instants_with_orders: progress.instants_with_orders,
         instants_with_fills: progress.instants_with_fills,
         seconds,
@@ -224,6 +229,7 @@ async fn conclude(
         floor_bars_per_second: floor.map(|floor| floor.floor_bars_per_second),
         percent_of_floor: floor.map(|floor| floor.percent_of_floor),
         signals: progress.signals,
+        decisions: progress.decisions,
         strategies: tally.finish(),
         orders: chain.orders,
         fills: chain.fills,

@@ -108,19 +108,19 @@ async fn sheet(
     calendar: &Calendar,
 ) -> Result<Option<TearSheet>, Failure> {
     let track = queries::account_track(pool, account, span).await.map_err(unreachable)?;
-    let (Some(first), Some(last)) = (track.marks.first(), track.marks.last()) else {
-        return Ok(None);
-    };
+    let Some(last) = track.marks.last() else { return Ok(None) };
+    let rows: Vec<EquityRow> = track.base.iter().chain(&track.marks).copied().collect();
+    let from_ns = rows.first().map_or(i64::MIN, |first| first.time_ns);
     let (trades, open) = trades(&track.deals);
-    let within = |trade: &Trade| (first.time_ns..=last.time_ns).contains(&trade.exit_ns);
+    let within = |trade: &Trade| (from_ns..=last.time_ns).contains(&trade.exit_ns);
     let trades: Vec<Trade> = trades.into_iter().filter(within).collect();
     let closes = match benchmark {
-        Some(symbol) => closes(pool, symbol, calendar, &track.marks).await?,
+        Some(symbol) => closes(pool, symbol, calendar, &rows).await?,
         None => Vec::new(),
     };
     let name = benchmark.map(|symbol| format!("{symbol}, bought and held"));
     let strategies = queries::strategies(pool).await.map_err(unreachable)?;
-    let mut input = Input::new(&trades, &track.marks, calendar);
+    let mut input = Input::new(&trades, &rows, calendar);
     input.facts = facts(account, &track, &strategies, calendar);
     input.benchmark = name.as_deref().map(|name| Benchmark { name, closes: &closes });
     input.counts = counts(&track, open);
@@ -154,7 +154,7 @@ fn facts(account: &str, track: &AccountTrack, strategies: &[StrategyRow], calend
     let mut notes = Vec::new();
     if track.deposits_later != Amount::ZERO {
         notes.push(format!(
-            "{} were paid in or out after the first mark and are taken off again: they are no gain.",
+            "{} were paid in or out after the beginning and are taken off again: they are no gain.",
             track.deposits_later
         ));
     }
@@ -226,7 +226,7 @@ fn price_of(amount: Amount, fraction: Quantity) -> Option<Price> {
 }
 
 /// What a symbol that is bought and held comes to at each session's close, as in a backtest, from a month before the first
-/// mark, so that the span begins with the close before it.
+/// row, so that the span begins with the close before it.
 async fn closes(
     pool: &PgPool,
     symbol: &str,
@@ -243,7 +243,7 @@ async fn closes(
     };
     let from_ns = marks.first().map_or(i64::MIN, |first| first.time_ns.saturating_sub(MONTH_NS));
     let to_ns = marks.last().map_or(i64::MAX, |last| last.time_ns.saturating_add(MONTH_NS));
-    let (bars, actions) = stored(pool, symbol, timeframe, (from_ns, to_ns)).await?;
+    let (bars, actions) = stored(pool, symbol, timeframe, (from_ns, to_ns), None).await?;
     let series = BarSeries::of("", symbol, timeframe, &bars);
     Ok(backtest::closes(&series, actions.iter(), calendar))
 }

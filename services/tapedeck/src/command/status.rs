@@ -100,8 +100,15 @@ pub async fn problems(session: &Session) -> Result<Vec<String>, Failure> {
     Ok(screen.degraded.into_iter().filter(|problem| Some(problem) != parked.as_ref()).collect())
 }
 
+/// Messages that nobody has handled or dismissed, and how that is done: until then something is left open.
 fn parked(counts: &queries::Counts) -> Option<String> {
-    (counts.parked > 0).then(|| format!("{} parked messages", counts.parked))
+    (counts.parked > 0).then(|| {
+        format!(
+            "{} parked messages: `tapedeck parked list` names them, `tapedeck parked replay ID` and `tapedeck parked \
+             dismiss ID --reason TEXT` end one",
+            counts.parked
+        )
+    })
 }
 
 /// Orders of which nobody knows how they stand at their broker.
@@ -179,6 +186,9 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
         }
     }
     degraded.extend(parked(&counts));
+    let alerts = queries::alerts(&pool, None, true, queries::LIMIT_MAX).await.map_err(failed)?;
+    let refused = alerts.into_iter().filter(|alert| running && alert.kind.starts_with(queries::CONNECTIONS));
+    degraded.extend(refused.map(|alert| alert.detail));
     degraded.extend(unknown_orders(&pool).await?);
     Ok(Screen {
         tape: session.dir.name.clone(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use contracts::v1::SourceBreaker;
 use event_log::Tape;
 use projections::queries::{self, ProjectionRow};
 use runtime::metrics::metrics;
@@ -61,6 +62,11 @@ impl Gauges {
         for (service, statement) in self.health.all() {
             let ready = statement.state == HealthState::Ready;
             metrics().service_ready.with(&[&service]).set(f64::from(u8::from(ready)));
+            for breaker in self.health.breakers(&service) {
+                let SourceBreaker { source, account, client, state, .. } = &breaker;
+                let open = f64::from(u8::from(state == runtime::BREAKER_OPEN));
+                metrics().breaker_open.with(&[&service, source, account, client]).set(open);
+            }
         }
     }
 
@@ -99,5 +105,44 @@ impl Gauges {
         // A plain client's event has no recorded time; then the time since the projection last moved.
         let since_ns = recorded.as_ref().and_then(contracts::from_timestamp).unwrap_or(row.updated_at_ns);
         Ok((runtime::now_ns() - since_ns).max(0) as f64 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use event_log::MemoryLog;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Down;
+
+    impl runtime::Breakers for Down {
+        fn of(&self, service: &str) -> Vec<SourceBreaker> {
+            let breaker = |client: &str, state: &str| SourceBreaker {
+                source: "alpaca".to_owned(),
+                client: client.to_owned(),
+                state: state.to_owned(),
+                ..SourceBreaker::default()
+            };
+            let own = vec![breaker("actions", "half_open"), breaker("live", runtime::BREAKER_OPEN)];
+            if service == "ingest" { own } else { Vec::new() }
+        }
+    }
+
+    #[test]
+    fn a_breaker_that_is_open_is_among_the_metrics() {
+        let health = Health::watching(Arc::new(Down));
+        health.set("ingest", HealthState::Ready, "");
+        let gauges = Gauges { tape: Arc::new(MemoryLog::new()), pool: None, health };
+        gauges.services();
+        let text = runtime::metrics::exposition();
+        for (client, value) in [("actions", 0), ("live", 1)] {
+            let labels = format!("service=\"ingest\",source=\"alpaca\",account=\"\",client=\"{client}\"");
+            let line = format!("tapedeck_breaker_open{{{labels}}} {value}");
+            assert!(text.lines().any(|told| told == line), "{line} in {text}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use analytics::metrics::{METRICS, find};
+use analytics::metrics::expected_of_search;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -12,6 +12,7 @@ use contracts::v1::{
     BacktestStrategy, Parameter, RiskLimits,
 };
 use domain::order::group;
+use domain::research::RunLimits;
 use domain::research::ranges::values;
 use domain::{research, sizing};
 use projections::{HoursError, hours};
@@ -150,8 +151,8 @@ pub struct NewBacktest {
     pub to: String,
     /// Cash at the start; 100000 when absent.
     pub cash: Option<String>,
-    /// Account of the tape whose limits, costs and kind hold where none are stated; the one that the registered
-    /// strategies trade on, if they trade on one, when absent.
+    /// Account of the tape whose limits, costs and kind hold where none are stated, with the limits by scope of the tape;
+    /// the one that the registered strategies trade on, if they trade on one, when absent.
     pub account: Option<String>,
     /// What the account may do with borrowed money and shares: `cash`, `margin`, or `none`, as the limits say.
     pub account_kind: Option<String>,
@@ -173,10 +174,13 @@ pub struct NewBacktest {
     pub slippage_volume: Option<String>,
     /// Most of a bar's volume that fills, as a share; 0 means that volume does not matter.
     pub max_volume_share: Option<String>,
-    /// Limits; those of the account, and buying power alone without one, when absent.
+    /// Limits; those of the account and by scope of the tape, and buying power alone without one, when absent.
     #[serde(default, deserialize_with = "object_or_none")]
     pub limits: Option<Limits>,
-    /// Limits by scope, each scope once.
+    /// Whether neither the account's limits nor those of the tape hold: nothing but buying power and `limit_sets`.
+    #[serde(default)]
+    pub buying_power_only: bool,
+    /// Limits by scope, each scope once; each limit goes before that of the tape of the same name, and `none` ends it.
     #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 64)]
     pub limit_sets: Vec<ScopedLimits>,
@@ -317,14 +321,25 @@ impl NewBacktest {
         let revisions =
             research::revisions(self.revisions.as_deref().unwrap_or("latest")).map_err(of_domain)?;
         let symbols = terms::expanded(universe, &self.symbols)?;
+        let registered: Vec<Option<String>> =
+            self.strategies.iter().map(|one| one.registered.clone()).collect();
         let strategies = self.strategies.into_iter().map(|strategy| strategy.wire(known, universe));
         let strategies = strategies.collect::<Result<Vec<_>, _>>()?;
         let only = strategies.first().map(|one| one.name.clone()).unwrap_or_default();
-        let limit_sets = terms::limit_sets(self.limit_sets, &strategies, &symbols, actor)?;
+        let of_tape = match (&self.limits, self.buying_power_only) {
+            (None, false) => known.limits(&registered, &strategies, &symbols),
+            (Some(_), true) => {
+                let expected = "false beside `limits`, which say what is checked";
+                return Err(PageError::field("buying_power_only", "true", expected));
+            }
+            _ => RunLimits::default(),
+        };
+        let by_scope = terms::limit_sets(self.limit_sets, of_tape, &strategies, &symbols)?;
         let wider =
             |limits: RiskLimits| RiskLimits { allow_short: limits.allow_short || self.allow_short, ..limits };
         let limits = self.limits.map(|limits| limits.wire(self.allow_short)).transpose()?;
-        Ok(BacktestRequest {
+        let of_account = known.terms.limits.filter(|_| !self.buying_power_only);
+        let mut request = BacktestRequest {
             kind: kind.into(),
             strategies,
             symbols,
@@ -333,8 +348,7 @@ impl NewBacktest {
             to: self.to,
             cash: cash.to_wire(),
             costs: Some(costs),
-            limits: limits.or_else(|| known.terms.limits.map(wider)),
-            limit_sets,
+            limits: limits.or_else(|| of_account.map(wider)),
             account: known.account.clone(),
             account_kind: account_kind.into(),
             allow_short: self.allow_short,
@@ -350,7 +364,9 @@ impl NewBacktest {
                 out_of_sample_sessions: folds.out_of_sample,
             }),
             ..BacktestRequest::default()
-        })
+        };
+        by_scope.put(actor, &mut request);
+        Ok(request)
     }
 }
 
@@ -417,9 +433,8 @@ impl Limits {
 impl Search {
     fn wire(self, only: &str) -> Result<BacktestSearch, PageError> {
         let metric = self.metric.unwrap_or_else(|| "sharpe".to_owned());
-        if find(&metric).is_none() {
-            let known: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-            return Err(PageError::field("metric", &metric, format!("one of {}", known.join(", "))));
+        if let Some(expected) = expected_of_search(&metric) {
+            return Err(PageError::field("metric", &metric, expected));
         }
         let named = |strategy: String| if strategy.is_empty() { only.to_owned() } else { strategy };
         let range = |range: Range| -> Result<BacktestRange, PageError> {

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::v1::{
-    AccountConfigured, AccountKind, BacktestStrategy, Costs, LimitsSet, StrategyRegistered, TradeLimits,
-};
+use contracts::v1::{AccountConfigured, AccountKind, BacktestStrategy, Costs, LimitsSet, StrategyRegistered};
 use domain::book::Scope;
 use domain::money::{Amount, MalformedNumber, Price};
-use domain::research::{self, Invalid, STRATEGIES_MAX, SYMBOLS_MAX, StatedCosts};
+use domain::research::{self, Invalid, RunLimits, STRATEGIES_MAX, SYMBOLS_MAX, StatedCosts};
 use domain::risk::fields::{self, LimitError};
 use event_log::Tape;
 use runtime::command;
@@ -45,6 +43,8 @@ pub struct Known {
     pub account: String,
     /// Its terms.
     pub terms: AccountConfigured,
+    /// Limits by scope in force of the account and the strategies.
+    in_force: Vec<LimitsSet>,
 }
 
 impl Known {
@@ -71,15 +71,20 @@ impl Known {
         }
         let on: BTreeSet<&str> = this.registered.values().map(|one| one.account.as_str()).collect();
         let only = if on.len() == 1 { on.first().copied() } else { None };
-        let Some(account) = asked.account.as_deref().or(only).map(str::to_owned) else { return Ok(this) };
-        match command::account_terms(tape, &account).await? {
-            Some(terms) => this.terms = terms,
-            None if asked.account.is_some() => {
-                return Err(PageError::field("account", &account, "an account of this tape"));
+        if let Some(account) = asked.account.as_deref().or(only).map(str::to_owned) {
+            match command::account_terms(tape, &account).await? {
+                Some(terms) => this.terms = terms,
+                None if asked.account.is_some() => {
+                    return Err(PageError::field("account", &account, "an account of this tape"));
+                }
+                None => {}
             }
-            None => {}
+            this.account = account;
         }
-        this.account = account;
+        if !this.account.is_empty() || !this.registered.is_empty() {
+            let names: Vec<&str> = this.registered.keys().map(String::as_str).collect();
+            this.in_force = command::limits_in_force(tape, &this.account, &names).await?;
+        }
         Ok(this)
     }
 
@@ -94,6 +99,19 @@ impl Known {
             sizing: known.sizing,
             group_policy: known.group_policy,
         }
+    }
+
+    /// The limits by scope of the tape that hold for a run of `strategies` over `symbols`. `registered` are the names under
+    /// which these are registered, in the same order.
+    pub fn limits(
+        &self,
+        registered: &[Option<String>],
+        strategies: &[BacktestStrategy],
+        symbols: &[String],
+    ) -> RunLimits {
+        let both = registered.iter().zip(strategies);
+        let named = both.filter_map(|(of, strategy)| Some((of.clone()?, strategy.name.clone())));
+        RunLimits::of_tape(&self.in_force, &named.collect::<Vec<_>>(), strategies, symbols)
     }
 }
 
@@ -128,19 +146,21 @@ pub fn account_kind(stated: Option<&str>, known: AccountKind) -> Result<AccountK
     }
 }
 
-/// Limits by scope of a run of `strategies` over `symbols`, of which none means all; `actor` states them.
+/// Limits by scope of a run of `strategies` over `symbols`, of which none means all: `of_tape`, and what is asked beside
+/// them.
 pub fn limit_sets(
     asked: Vec<ScopedLimits>,
+    of_tape: RunLimits,
     strategies: &[BacktestStrategy],
     symbols: &[String],
-    actor: &str,
-) -> Result<Vec<LimitsSet>, PageError> {
+) -> Result<RunLimits, PageError> {
     let wrong = |value: &str, expected: String| PageError::field("limit_sets", value, expected);
     let refused = |LimitError { field, value, expected }| wrong(&format!("{field}={value}"), expected);
     if asked.len() > SCOPES_MAX {
         return Err(wrong(&asked.len().to_string(), format!("at most {SCOPES_MAX} scopes")));
     }
-    let mut sets: Vec<(Scope, TradeLimits)> = Vec::with_capacity(asked.len());
+    let mut limits = of_tape;
+    let mut stated: Vec<Scope> = Vec::with_capacity(asked.len());
     for of in asked {
         if !of.strategy.is_empty() && !strategies.iter().any(|known| known.name == of.strategy) {
             let known: Vec<&str> = strategies.iter().map(|known| known.name.as_str()).collect();
@@ -152,26 +172,18 @@ pub fn limit_sets(
             return Err(wrong(&symbol, "a symbol of the run".to_owned()));
         }
         let scope = Scope::new("", &of.strategy, &symbol);
-        if sets.iter().any(|(known, _)| *known == scope) {
+        if stated.contains(&scope) {
             return Err(wrong(&scope.to_string(), "each scope once".to_owned()));
         }
         if of.limits.is_empty() {
             return Err(wrong(&scope.to_string(), "at least one limit of each scope".to_owned()));
         }
-        let named: Vec<(String, String)> = of.limits.into_iter().collect();
-        let mut limits = TradeLimits::default();
-        fields::state_all(&mut limits, &named).map_err(refused)?;
-        fields::check(&scope, &limits).map_err(refused)?;
-        sets.push((scope, limits));
+        for (name, value) in &of.limits {
+            limits.state(&scope, name, value).map_err(refused)?;
+        }
+        stated.push(scope);
     }
-    let set = |(scope, limits): (Scope, TradeLimits)| LimitsSet {
-        scope: Some(scope.to_wire()),
-        version: 1,
-        limits: Some(limits),
-        actor: actor.to_owned(),
-        reason: String::new(),
-    };
-    Ok(sets.into_iter().map(set).collect())
+    Ok(limits)
 }
 
 /// Reads limits as a form states them, which is as the command line does, with blanks between.
@@ -249,6 +261,8 @@ fn no_decimal(field: &'static str, text: &str, error: &MalformedNumber, most: &s
 
 #[cfg(test)]
 mod tests {
+    use contracts::v1::BacktestRequest;
+
     use super::*;
 
     #[test]
@@ -266,8 +280,11 @@ mod tests {
     fn limits_are_of_what_the_run_has() {
         let strategies = [BacktestStrategy { name: "cross".to_owned(), ..BacktestStrategy::default() }];
         let sets = |text: &str| {
-            let read = read_limits(text).unwrap();
-            limit_sets(read, &strategies, &["spy".to_owned()], "ada").map_err(|error| error.to_string())
+            let (read, symbols) = (read_limits(text).unwrap(), ["spy".to_owned()]);
+            let limits = limit_sets(read, RunLimits::default(), &strategies, &symbols);
+            let mut request = BacktestRequest::default();
+            limits.map_err(|error| error.to_string())?.put("ada", &mut request);
+            Ok::<_, String>(request.limit_sets)
         };
         let good = sets("strategy:cross.max_open_orders=3 symbol:SPY.max_order_value=500").unwrap();
         assert_eq!((good.len(), good[0].version, good[0].actor.as_str()), (2, 1, "ada"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use analytics::metrics::METRICS;
+use analytics::metrics::searched;
 use axum::Form;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -78,7 +78,7 @@ impl Launcher {
         Ok(Self {
             run_kinds: [("single", "One run"), ("sweep", "Sweep"), ("walk_forward", "Walk-forward test")],
             samplers: SAMPLERS,
-            metrics: METRICS.iter().map(|metric| (metric.name, metric.label)).collect(),
+            metrics: searched().map(|metric| (metric.name, metric.label)).collect(),
             strategies: Strategies::of(app, params, run_kind == "single").await?,
             sizing: domain::sizing::EXPECTED,
             accounts: account_names(app).await?,
@@ -134,6 +134,7 @@ pub async fn start(
         slippage_per_share: stated(take("slippage_per_share")),
         slippage_volume: stated(take("slippage_volume")),
         max_volume_share: stated(take("max_volume_share")),
+        buying_power_only: take("buying_power_only") == "on",
         limit_sets: read_limits(&take("limits"))?,
         allow_short: take("allow_short") == "on",
         finalize: take("finalize") == "on",

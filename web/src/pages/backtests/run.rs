@@ -10,7 +10,7 @@ use axum::response::Response;
 use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
-use domain::research::{at_end, ranges, revisions_name};
+use domain::research::{at_end, ranges, revisions_name, tape_limits};
 use domain::risk::fields::stated;
 use projections::queries::BacktestRow;
 
@@ -217,11 +217,13 @@ fn limits(request: &BacktestRequest) -> String {
         (false, true) => "buying power alone",
         (false, false) => "buying power",
     };
-    let by_scope = request.limit_sets.iter().map(|set| {
+    let of_tape = tape_limits(request).len();
+    let by_scope = request.limit_sets.iter().enumerate().map(|(place, set)| {
         let limits = set.limits.clone().unwrap_or_default();
         let named: Vec<_> =
             stated(&limits).into_iter().map(|(field, value)| format!("{}={value}", field.name)).collect();
-        format!("{}: {}", domain::book::Scope::of(set.scope.as_ref()), named.join(" "))
+        let of = if place < of_tape { format!(" (tape, v{})", set.version) } else { String::new() };
+        format!("{}{of}: {}", domain::book::Scope::of(set.scope.as_ref()), named.join(" "))
     });
     std::iter::once(own.to_owned()).chain(by_scope).collect::<Vec<_>>().join("; ")
 }
@@ -271,5 +273,8 @@ mod tests {
         assert_eq!(limits(&request), "buying power; symbol SPY: max_open_orders=2 session_only=true");
         request.limits = Some(RiskLimits::default());
         assert_eq!(limits(&request), "as stated; symbol SPY: max_open_orders=2 session_only=true");
+        request.limit_sets[0].version = 3;
+        request.limit_sets_of_tape = 1;
+        assert!(limits(&request).contains("; symbol SPY (tape, v3): max_open_orders=2"));
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use domain::bar::Timeframe;
 use domain::key_statistics::KeyStatistics;
 use domain::money::Price;
-use projections::queries::{self, ActionRow, QueryError, Series};
+use projections::queries::{self, ActionRow, Series};
 
 use super::{ACTIONS, Fields, STATISTICS, suiting};
 use crate::error::PageError;
@@ -60,6 +60,7 @@ struct Actions {
 struct ActionsPanel<'a> {
     v: u64,
     symbol: &'a str,
+    as_of: &'a str,
     body: Body<Actions>,
 }
 
@@ -71,11 +72,11 @@ pub async fn statistics(scope: &Scope<'_>) -> Rendering {
 
 async fn read_statistics(scope: &Scope<'_>) -> Result<Option<Statistics>, PageError> {
     let (pool, calendar) = (&scope.app.config.pool, scope.app.config.calendar);
-    let series = queries::series_of(pool, scope.symbol).await?;
-    let shown = Fields::of(scope.params)?.timeframe;
+    let Fields { timeframe: shown, known_before_ns: known, .. } = Fields::of(scope.params)?;
+    let series = queries::known_series(pool, scope.symbol, known).await?;
     let Some((series, timeframe)) = source(&series, shown) else { return Ok(None) };
     let from_ns = series.last_close_ns.saturating_sub(DAYS_READ * Timeframe::D1.nanos());
-    let days = queries::daily_bars(pool, scope.symbol, timeframe, from_ns, calendar).await?;
+    let days = queries::daily_bars(pool, scope.symbol, timeframe, from_ns, calendar, known).await?;
     Ok(KeyStatistics::of(&days, calendar).map(|found| Statistics::of(&found, series, timeframe)))
 }
 
@@ -113,21 +114,21 @@ impl Statistics {
 /// Renders the corporate actions.
 pub async fn actions(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &ACTIONS, read_actions(scope)).await;
-    ActionsPanel { v: scope.version, symbol: scope.symbol, body }.render()
+    let as_of = scope.params.get("as_of").unwrap_or_default();
+    ActionsPanel { v: scope.version, symbol: scope.symbol, as_of, body }.render()
 }
 
-async fn read_actions(scope: &Scope<'_>) -> Result<Option<Actions>, QueryError> {
+async fn read_actions(scope: &Scope<'_>) -> Result<Option<Actions>, PageError> {
     let pool = &scope.app.config.pool;
-    let rows = queries::actions_between(pool, Some(scope.symbol), FIRST_DATE, LAST_DATE, u64::MAX).await?;
+    let until = queries::last_ex_date(Fields::of(scope.params)?.known_before_ns);
+    let rows = queries::actions_between(pool, Some(scope.symbol), FIRST_DATE, &until, u64::MAX).await?;
     let more = rows.len().saturating_sub(ROWS);
     let rows: Vec<Action> = rows.iter().rev().take(ROWS).map(Action::of).collect();
     Ok((!rows.is_empty()).then_some(Actions { rows, more }))
 }
 
-/// Before and after every ex-date.
-pub const FIRST_DATE: &str = "0001-01-01";
-/// See [`FIRST_DATE`].
-pub const LAST_DATE: &str = "9999-12-31";
+/// Before every ex-date.
+const FIRST_DATE: &str = "0001-01-01";
 
 impl Action {
     fn of(row: &ActionRow) -> Self {

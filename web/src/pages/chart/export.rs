@@ -15,12 +15,13 @@ use crate::view::Instant;
 
 const COLUMNS: [&str; 8] = ["start", "close_time", "open", "high", "low", "close", "volume", "vwap"];
 
-/// `GET /bars.csv`: fields `symbol`, `timeframe`, `adjustment`, `sma`, `indicators`, `from`, `to`; newest first.
+/// `GET /bars.csv`: fields `symbol`, `timeframe`, `adjustment`, `sma`, `indicators`, `from`, `to`, `as_of`; newest
+/// first.
 pub async fn download(
     State(app): State<Arc<App>>,
     Query(params): Query<Params>,
 ) -> Result<Response, PageError> {
-    params.only(&["symbol", "timeframe", "adjustment", "sma", "indicators", "from", "to"])?;
+    params.only(&["symbol", "timeframe", "adjustment", "sma", "indicators", "from", "to", "as_of"])?;
     let symbol = symbol(params.get("symbol").unwrap_or_default())?;
     let fields = Fields::of(&params)?;
     let pool = app.config.pool.clone();

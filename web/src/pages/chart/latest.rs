@@ -48,6 +48,7 @@ struct LatestPanel<'a> {
     v: u64,
     symbol: &'a str,
     timeframe: &'a str,
+    as_of: &'a str,
     body: Body<Latest>,
 }
 
@@ -55,7 +56,8 @@ struct LatestPanel<'a> {
 pub async fn latest(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &LATEST, read(scope)).await;
     let timeframe = scope.params.get("timeframe").unwrap_or_default();
-    LatestPanel { v: scope.version, symbol: scope.symbol, timeframe, body }.render()
+    let as_of = scope.params.get("as_of").unwrap_or_default();
+    LatestPanel { v: scope.version, symbol: scope.symbol, timeframe, as_of, body }.render()
 }
 
 async fn read(scope: &Scope<'_>) -> Result<Option<Latest>, PageError> {

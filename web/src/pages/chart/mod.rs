@@ -117,7 +117,7 @@ const ADJUSTMENTS: [(&str, &str); 3] = [
     (Adjustment::TotalReturn.name(), "total return"),
 ];
 /// Fields of the chart itself; the others belong to the list of fills.
-const FIELDS: [&str; 5] = ["timeframe", "adjustment", "sma", "indicators", "account"];
+const FIELDS: [&str; 6] = ["timeframe", "adjustment", "sma", "indicators", "as_of", "account"];
 
 #[derive(Template)]
 #[template(path = "chart.html")]
@@ -131,6 +131,10 @@ struct ChartPage<'a> {
     indicators: String,
     /// What the field of indicators offers: name and title.
     catalogue: Vec<(&'static str, &'static str)>,
+    /// The moment whose knowledge is shown, as the address says it; empty for the present.
+    as_of: String,
+    /// Address of the same chart in the present.
+    present: String,
     account: &'a str,
     accounts: &'a [String],
     symbols: Vec<String>,
@@ -255,7 +259,7 @@ impl Chart<'_> {
         symbols.dedup();
         symbols.truncate(SYMBOLS_MAX);
         let path = Url::Symbol(self.symbol).to_string();
-        let bars = visit.params.without(&["account", "before", "after", "limit", "from", "to"]);
+        let bars = visit.params.without(&["account", "before", "after", "limit", "from", "to"]).filled();
         let account = self.given.get("account").unwrap_or_default();
         let marked = Params::from([("account", account)]);
         ChartPage {
@@ -267,6 +271,8 @@ impl Chart<'_> {
             sma: visit.params.owned("sma").unwrap_or_default(),
             indicators: visit.params.owned("indicators").unwrap_or_default(),
             catalogue: indicators::offered(),
+            as_of: visit.params.owned("as_of").unwrap_or_default(),
+            present: self.given.without(&["as_of"]).link(&path),
             account,
             accounts: &visit.accounts,
             symbols,

@@ -12,6 +12,7 @@ pub use contracts::{EXPECTED_SYMBOL, SYMBOL_BYTES_MAX};
 use super::indicators;
 use crate::error::PageError;
 use crate::pages::Params;
+use crate::pages::orders::time;
 use crate::view::{from_time, to_time};
 
 /// Most averages of one chart.
@@ -41,19 +42,32 @@ pub struct Fields {
     pub from_ns: i64,
     /// The close behind the last one wanted, UTC nanoseconds.
     pub to_ns: i64,
+    /// What was known before this instant, UTC nanoseconds; `None` for everything.
+    pub known_before_ns: Option<i64>,
 }
 
 impl Fields {
     /// Reads the fields; one that cannot be meant is an error that names it.
     pub fn of(params: &Params) -> Result<Self, PageError> {
         params.ordered()?;
+        let from_ns = time(params, "from", from_time)?.unwrap_or(i64::MIN);
+        let known_before_ns = time(params, "as_of", to_time)?;
+        if known_before_ns.is_some_and(|before_ns| before_ns <= from_ns && from_ns > i64::MIN) {
+            let [as_of, from] = ["as_of", "from"].map(|name| params.get(name).unwrap_or_default());
+            return Err(PageError::field(
+                "as_of",
+                as_of,
+                format!("a time that is not before `from`, {from}"),
+            ));
+        }
         Ok(Self {
             timeframe: named(params, "timeframe")?,
             adjustment: named(params, "adjustment")?.unwrap_or_default(),
             averages: params.get("sma").map(lengths).transpose()?,
             indicators: params.get("indicators").map_or(Ok(Vec::new()), indicators::read)?,
-            from_ns: crate::pages::orders::time(params, "from", from_time)?.unwrap_or(i64::MIN),
-            to_ns: crate::pages::orders::time(params, "to", to_time)?.unwrap_or(i64::MAX),
+            from_ns,
+            to_ns: time(params, "to", to_time)?.unwrap_or(i64::MAX),
+            known_before_ns,
         })
     }
 
@@ -68,6 +82,7 @@ impl Fields {
             indicators: self.indicators.clone(),
             from_ns: self.from_ns,
             to_ns: self.to_ns,
+            known_before_ns: self.known_before_ns,
         }
     }
 }
@@ -164,6 +179,7 @@ mod tests {
                 "sma = \"20,,50\": expected up to 4 lengths of 1 to 10000 bars, such as 20,50, or off",
             ),
             ("from", "soon", "from = \"soon\": expected a date"),
+            ("as_of", "then", "as_of = \"then\": expected a date"),
         ] {
             let error = Fields::of(&Params::from([(name, value)])).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
@@ -172,6 +188,21 @@ mod tests {
         // In capitals it would be ASCII; as it is written it is not.
         assert!(symbol("\u{17f}py").is_err());
         assert_eq!(symbol(" brk.b ").unwrap(), "BRK.B");
+    }
+
+    #[test]
+    fn nothing_is_asked_for_from_after_the_moment_whose_knowledge_counts() {
+        let known = |as_of: &str, from: &str| {
+            let fields = Fields::of(&Params::from([("as_of", as_of), ("from", from)]));
+            fields.map(|fields| fields.known_before_ns).map_err(|error| error.to_string())
+        };
+        assert_eq!(known("", "2026-01-06"), Ok(None));
+        // A date counts to its end, an instant is counted in.
+        assert_eq!(known("2026-01-06", "2026-01-06"), Ok(to_time("2026-01-06")));
+        let instant = "2026-01-06T19:30:00Z";
+        assert_eq!(known(instant, instant), Ok(Some(1_767_727_800_000_000_001)));
+        let refused = "as_of = \"2026-01-06\": expected a time that is not before `from`, 2026-01-07";
+        assert_eq!(known("2026-01-06", "2026-01-07"), Err(refused.to_owned()));
     }
 
     #[test]

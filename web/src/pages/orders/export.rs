@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use projections::as_of::Past;
 use projections::queries::{self, FillRow, LIMIT_MAX, OrderRow, QueryError};
 use sqlx::PgPool;
 
 use super::filter::{Filter, tab};
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::Params;
 use crate::pages::csv::{self, Row};
+use crate::pages::{Params, timeline};
 use crate::view::Instant;
 
 const ORDER_COLUMNS: [&str; 17] = [
@@ -54,23 +55,36 @@ pub async fn download(
     Query(params): Query<Params>,
 ) -> Result<Response, PageError> {
     params.check()?;
-    let filter = Filter::of(&params)?;
+    let mut filter = Filter::of(&params)?;
+    let past = match timeline::moment(&params)? {
+        Some(moment) => Some(timeline::state(&app, moment).await?),
+        None => None,
+    };
+    filter.fills.up_to = past.as_ref().map(|past| past.sequence());
     let pool = app.config.pool.clone();
     Ok(if tab(&params) == "fills" {
         csv::response("fills.csv", &FILL_COLUMNS, fills(pool, filter))
     } else {
-        csv::response("orders.csv", &ORDER_COLUMNS, orders(pool, filter))
+        csv::response("orders.csv", &ORDER_COLUMNS, orders(pool, filter, past))
     })
 }
 
 type Parts = Result<Vec<Row>, QueryError>;
 
-fn orders(pool: PgPool, filter: Filter) -> impl futures::Stream<Item = Parts> + Send {
-    let source = Arc::new((pool, filter.orders));
+fn orders(
+    pool: PgPool,
+    filter: Filter,
+    past: Option<Arc<Past>>,
+) -> impl futures::Stream<Item = Parts> + Send {
+    let source = Arc::new((pool, filter.orders, past));
     csv::parts(move |turn| {
         let source = Arc::clone(&source);
         async move {
-            let part = queries::list_orders(&source.0, &source.1, turn, LIMIT_MAX).await?;
+            let (pool, filter, past) = &*source;
+            let part = match past {
+                Some(past) => past.orders(filter, turn, LIMIT_MAX),
+                None => queries::list_orders(pool, filter, turn, LIMIT_MAX).await?,
+            };
             Ok((part.rows.iter().map(order).collect(), part.older))
         }
     })

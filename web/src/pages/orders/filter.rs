@@ -84,7 +84,16 @@ impl Filter {
                 from_ns,
                 to_ns,
             },
-            fills: FillFilter { account, strategy, symbol, side, order_id: None, from_ns, to_ns },
+            fills: FillFilter {
+                account,
+                strategy,
+                symbol,
+                side,
+                order_id: None,
+                from_ns,
+                to_ns,
+                up_to: None,
+            },
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Orders: open ones, all, and fills; filtered, part by part, as a file; one order with all that led to it.
+//! Orders: open ones, all, and fills, now or as of a moment of the past; filtered, part by part, as a file;
+//! one order with all that led to it.
 
 mod detail;
 mod export;
@@ -15,6 +16,7 @@ use axum::response::Response;
 use projections::queries;
 
 use super::table::{Tab, tabs};
+use super::timeline::{self, Control};
 use super::{Layout, Page, Panel, Params, Rendering, Visit};
 use crate::app::App;
 use crate::error::PageError;
@@ -59,6 +61,7 @@ impl Choice {
 #[template(path = "orders.html")]
 struct OrdersPage<'a> {
     layout: Layout<'a>,
+    timeline: Control,
     tab: &'static str,
     tabs: Vec<Tab>,
     accounts: Choice,
@@ -82,14 +85,19 @@ pub async fn page(
     // A wrong filter is an answer of its own, not an empty list.
     filter::Filter::of(&params)?;
     let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
-    let html = assemble(&visit).await;
+    let timeline = Control::of(&app, &params, PATH).await?;
+    let html = assemble(&visit, timeline).await;
     visit.respond(html)
 }
 
-async fn assemble(visit: &Visit<'_>) -> Rendering {
+async fn assemble(visit: &Visit<'_>, timeline: Control) -> Rendering {
     let scope = &visit.scope();
     let params = visit.params;
-    let layout = visit.layout(scope, &[&TABLE]).await?;
+    let live: &[&Panel] = if timeline.is_past() { &[] } else { &[&TABLE] };
+    let mut layout = visit.layout(scope, live).await?;
+    if timeline.is_past() {
+        layout.set_past();
+    }
     let table = TABLE.render(scope).await?;
     let tab = filter::tab(params);
     // Without names the choice of strategies is empty; the table says what cannot be read.
@@ -100,8 +108,14 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let kept = params.without(&["tab", "before", "after", "limit"]);
     let filtered = filter::FIELDS.iter().any(|name| kept.get(name).is_some());
     let text = |name: &str| params.owned(name).unwrap_or_default();
+    let clear = Params::default().with("tab", tab);
+    let clear = match params.get(timeline::FIELD) {
+        Some(moment) => clear.with(timeline::FIELD, moment),
+        None => clear,
+    };
     OrdersPage {
         layout,
+        timeline,
         tab,
         tabs: tabs(PATH, params, &TABS, tab),
         accounts: Choice::of(visit.accounts.iter().cloned(), params, "account"),
@@ -111,7 +125,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         symbol: text("symbol"),
         from: text("from"),
         to: text("to"),
-        clear: filtered.then(|| Params::default().with("tab", tab).link(PATH)),
+        clear: filtered.then(|| clear.link(PATH)),
         csv: params.without(&["before", "after", "limit"]).link("/orders.csv"),
         table,
     }

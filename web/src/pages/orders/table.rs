@@ -7,7 +7,7 @@ use super::filter::{Filter, tab};
 use super::{PATH, TABLE};
 use crate::error::PageError;
 use crate::pages::table::{Pager, ROWS, ROWS_MAX, turn};
-use crate::pages::{Body, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown, timeline};
 use crate::session::FormKeys;
 use crate::url::Url;
 use crate::view::{Instant, Signed, money, price, quantity, signed_money};
@@ -33,7 +33,7 @@ pub struct OrderRow {
     reason: String,
     fee: String,
     slippage: String,
-    /// Where to ask for its end; `None` when it is over or was asked already.
+    /// Where to ask for its end; `None` when it is over or was asked already, and on a page of the past.
     cancel: Option<String>,
 }
 
@@ -86,7 +86,10 @@ pub async fn table(scope: &Scope<'_>) -> Rendering {
 async fn read(scope: &Scope<'_>) -> Result<Option<Table>, PageError> {
     let pool = &scope.app.config.pool;
     let params = scope.params;
-    let filter = Filter::of(params)?;
+    let mut filter = Filter::of(params)?;
+    let past = timeline::past(scope).await?;
+    // Fills never change: those up to the moment's sequence are those that stood then.
+    filter.fills.up_to = past.as_ref().map(|past| past.sequence());
     let limit = params.number("limit", ROWS, ROWS_MAX)?;
     let turn = turn(params)?;
     let unread = |error: queries::QueryError| PageError::ReadModel(error.to_string());
@@ -94,8 +97,15 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Table>, PageError> {
         let part = queries::list_fills(pool, &filter.fills, turn, limit).await.map_err(unread)?;
         (Rows::Fills(part.rows.iter().map(FillRow::of).collect()), pager(scope, &part))
     } else {
-        let part = queries::list_orders(pool, &filter.orders, turn, limit).await.map_err(unread)?;
-        (Rows::Orders(part.rows.iter().map(OrderRow::of).collect()), pager(scope, &part))
+        let part = match &past {
+            Some(past) => past.orders(&filter.orders, turn, limit),
+            None => queries::list_orders(pool, &filter.orders, turn, limit).await.map_err(unread)?,
+        };
+        let mut rows: Vec<OrderRow> = part.rows.iter().map(OrderRow::of).collect();
+        if past.is_some() {
+            rows.iter_mut().for_each(|row| row.cancel = None);
+        }
+        (Rows::Orders(rows), pager(scope, &part))
     };
     let empty = match &rows {
         Rows::Orders(rows) => rows.is_empty(),

@@ -135,9 +135,14 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
     let account = Some(scope.account).filter(|account| !account.is_empty());
     for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {
         let text = format!("{}: {}", raised.kind.replace('_', " "), raised.detail);
+        let is = |prefix: &str| raised.kind.starts_with(prefix);
         alerts.push(match raised.account.as_str() {
+            // Sources and brokers that are not asked stand on System.
+            "" if is(queries::BREAKER) => Alert::loss("Source", text).at(&Url::System),
+            "" if is(queries::CONNECTIONS) => Alert::loss("Server", text).at(&Url::System),
             // What must hold for all accounts: the checker says of itself how it is on System.
             "" => Alert::loss("Checker", text).at(&Url::System),
+            _ if is(queries::DIFFERENCE) => Alert::loss("Broker", text).at(&Url::Chain(&raised.event_id)),
             // What it tells of was measured: exposure and limits, not a decision with a chain.
             account => Alert::loss("Risk", text).at(&Url::Monitor(account)),
         });

@@ -10,7 +10,7 @@ use super::MONITOR;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, timeline};
 use crate::url::Url;
-use crate::view::{Instant, money, percent};
+use crate::view::{Instant, Signed, money, percent, signed_money};
 
 #[derive(Clone, Debug)]
 struct Line {
@@ -19,6 +19,14 @@ struct Line {
     gross: String,
     net: String,
     share: String,
+    largest: String,
+    largest_of: String,
+    pnl: Option<Signed>,
+    drawdown: String,
+    risk: String,
+    shortfall: String,
+    correlation: String,
+    correlated: String,
 }
 
 #[derive(Clone, Debug)]
@@ -85,33 +93,67 @@ fn wire(amount: &Option<Money>) -> String {
 }
 
 fn facts(measure: &RiskMeasured) -> Vec<(&'static str, String)> {
-    let unknown = || format!("– ({} of 30 bars)", measure.bars);
-    let risk = |value: Option<f64>| value.map_or_else(unknown, |value| percent(Some(value)));
-    let pair = match measure.correlation {
-        Some(value) => {
-            format!("{value:.2} {} / {}", measure.correlated_first, measure.correlated_second)
-        }
-        None => "–".to_owned(),
-    };
+    let (correlation, correlated) =
+        pair(measure.correlation, &measure.correlated_first, &measure.correlated_second);
+    let largest = largest(measure.concentration_e9, &measure.concentrated);
     vec![
         ("Gross exposure", wire(&measure.gross_exposure)),
         ("Net exposure", wire(&measure.net_exposure)),
-        ("Drawdown from peak", percent(drawdown(measure).map(|fall| -fall.to_f64()))),
+        ("Largest position", format!("{largest} {}", measure.concentrated)),
+        ("Drawdown from peak", fall(drawdown(measure))),
         ("Peak equity", wire(&measure.peak_equity)),
-        ("VaR 95 %, one bar", risk(measure.value_at_risk)),
-        ("CVaR 95 %, one bar", risk(measure.expected_shortfall)),
-        ("Largest correlation", pair),
+        ("VaR 95 %, one bar", risk(measure.value_at_risk, measure.bars)),
+        ("CVaR 95 %, one bar", risk(measure.expected_shortfall, measure.bars)),
+        ("Largest correlation", format!("{correlation} {correlated}")),
     ]
+}
+
+/// A fall as people read it: below zero, and nothing where there is none.
+fn fall(share: Option<Quantity>) -> String {
+    percent(share.map(|share| Quantity(share.0.saturating_neg()).to_f64()))
+}
+
+/// A share of equity; where there are too few bars for it, how many there are.
+fn risk(value: Option<f64>, bars: u32) -> String {
+    value.map_or_else(|| format!("– ({bars} of 30 bars)"), |value| percent(Some(value)))
+}
+
+/// The largest correlation, and of which two symbols.
+fn pair(correlation: Option<f64>, first: &str, second: &str) -> (String, String) {
+    match correlation {
+        Some(value) => (format!("{value:.2}"), format!("{first} / {second}")),
+        None => ("–".to_owned(), String::new()),
+    }
+}
+
+/// The share of the largest position, where there is one.
+fn largest(share_e9: i64, symbol: &str) -> String {
+    percent((!symbol.is_empty()).then(|| Quantity(share_e9).to_f64()))
 }
 
 impl Line {
     fn of(by: &'static str, group: &RiskGroup) -> Self {
+        // A symbol, and what holds nothing, has no bars to wait for.
+        let measured = |value: Option<f64>| match value {
+            None if group.bars > 0 => risk(None, group.bars),
+            value => percent(value),
+        };
+        let (correlation, correlated) =
+            pair(group.correlation, &group.correlated_first, &group.correlated_second);
         Self {
             by,
             name: group.name.clone(),
             gross: wire(&group.gross_exposure),
             net: wire(&group.net_exposure),
             share: percent(Some(Quantity(group.share_e9).to_f64())),
+            largest: largest(group.concentration_e9, &group.concentrated),
+            largest_of: group.concentrated.clone(),
+            pnl: group.pnl.as_ref().map(|pnl| signed_money(Amount::from_wire(Some(pnl)))),
+            drawdown: fall(group.drawdown_e9.map(Quantity)),
+            risk: measured(group.value_at_risk),
+            shortfall: measured(group.expected_shortfall),
+            correlation,
+            correlated,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Strategies: which are registered, how each is, what it earned, and their switches; one with all about it.
+//! Strategies, now or as of a moment of the past: which are registered, how each is, what it earned, and their switches;
+//! one with all about it.
 
 mod actions;
 mod detail;
@@ -14,6 +15,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 
+use super::timeline::Control;
 use super::{Layout, Of, Page, Panel, Params, Visit};
 use crate::access::Role;
 use crate::app::App;
@@ -41,6 +43,7 @@ const PATH: &str = "/strategies";
 #[template(path = "strategies.html")]
 struct StrategiesPage<'a> {
     layout: Layout<'a>,
+    timeline: Control,
     table: String,
     /// Why the visitor cannot register one; empty who can.
     barred: String,
@@ -58,14 +61,20 @@ pub async fn page(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let timeline = Control::of(&app, &params, PATH).await?;
     let scope = &visit.scope();
-    let layout = visit.layout(scope, &[&TABLE]).await?;
+    let live: &[&Panel] = if timeline.is_past() { &[] } else { &[&TABLE] };
+    let mut layout = visit.layout(scope, live).await?;
+    let mut barred = barred(&app, &headers);
+    if timeline.is_past() {
+        layout.set_past();
+        barred = "Nothing can be registered in the past.".to_owned();
+    }
     let table = TABLE.render(scope).await?;
-    let barred = barred(&app, &headers);
     let subjects = runtime::DEFAULT_SUBJECTS.join(", ");
     let (sizing, kinds) = (domain::sizing::EXPECTED, kinds::all());
     let accounts = &visit.accounts;
-    let html = StrategiesPage { layout, table, barred, accounts, subjects, sizing, kinds }.render();
+    let html = StrategiesPage { layout, timeline, table, barred, accounts, subjects, sizing, kinds }.render();
     visit.respond(html)
 }
 

@@ -1,4 +1,5 @@
-//! System: services, live sources with their series and breakers, read models with their rebuilds and verifications, servers, and what is wrong.
+//! System: services, live sources with their series and breakers, the universe, read models with their rebuilds and
+//! verifications, servers, and what is wrong.
 
 mod projections;
 mod rates;
@@ -6,6 +7,7 @@ mod series;
 mod servers;
 mod services;
 mod sources;
+mod universe;
 
 use std::sync::Arc;
 
@@ -31,7 +33,18 @@ pub static PAGE: Page = Page {
     title: "System",
     url: Url::System,
     key: 'y',
-    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &SERIES, &QUALITY, &NATS, &DATABASE, &FINDINGS],
+    panels: &[
+        &PROJECTIONS,
+        &JOBS,
+        &SERVICES,
+        &SOURCES,
+        &SERIES,
+        &UNIVERSE,
+        &QUALITY,
+        &NATS,
+        &DATABASE,
+        &FINDINGS,
+    ],
 };
 
 // Read models stop moving without a commit that would tell, so this one is due each second.
@@ -48,6 +61,10 @@ static SOURCES: Panel = Panel::pushed("system-sources", &[], |scope| Box::pin(so
 // Looks at each session of the series that it shows, once a minute, and not in the stream's own time.
 static SERIES: Panel =
     Panel::fetched("system-series", &[], |scope| Box::pin(series::table(scope))).every_ms(5_000);
+// Looks at every symbol of every group.
+static UNIVERSE: Panel =
+    Panel::fetched("system-universe", &["bars", "reference"], |scope| Box::pin(universe::table(scope)))
+        .every_ms(5_000);
 static QUALITY: Panel = Panel::fetched("system-quality", &["calendar"], |scope| {
     Box::pin(quality::findings(scope, &QUALITY, None))
 })
@@ -71,6 +88,7 @@ struct SystemPage<'a> {
     services: String,
     sources: String,
     series: String,
+    universe: String,
     quality: String,
     nats: String,
     database: String,
@@ -92,9 +110,10 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let scope = &visit.scope();
     let (projections, jobs, services) =
         tokio::join!(PROJECTIONS.render(scope), JOBS.render(scope), SERVICES.render(scope));
-    let (sources, series, quality, nats, database, findings) = tokio::join!(
+    let (sources, series, universe, quality, nats, database, findings) = tokio::join!(
         SOURCES.render(scope),
         SERIES.render(scope),
+        UNIVERSE.render(scope),
         QUALITY.render(scope),
         NATS.render(scope),
         DATABASE.render(scope),
@@ -107,6 +126,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         services: services?,
         sources: sources?,
         series: series?,
+        universe: universe?,
         quality: quality?,
         nats: nats?,
         database: database?,

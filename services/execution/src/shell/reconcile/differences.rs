@@ -1,10 +1,12 @@
 //! Differences: settled by the report that was missing, and stated with what became of them.
 
 use broker::Report;
+use contracts::stream;
 use contracts::v1::event::Body;
 use contracts::v1::{BrokerDiffered, DifferenceKind, DifferenceResolution};
 use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
+use event_log::events_under;
 
 use crate::shell::{Error, Shell};
 
@@ -41,10 +43,9 @@ impl Shell {
         Ok(true)
     }
 
-    /// States something that nobody can settle here, once; answers whether it is new.
+    /// States something that nobody can settle here, once for as long as it stands; answers whether it is new.
     pub(super) async fn alert(&mut self, differed: BrokerDiffered) -> Result<bool, Error> {
-        let key = format!("{differed:?}");
-        if !self.stated.insert(key) {
+        if !self.standing.find(&differed) {
             return Ok(false);
         }
         tracing::warn!(
@@ -55,15 +56,97 @@ impl Shell {
             differed.on_tape,
             differed.detail
         );
-        let which = match self.stated.len() {
-            1 => "a difference with a broker".to_owned(),
-            number => format!("{number} differences with brokers since the start, the last one"),
-        };
-        self.to_look_at =
-            format!("to be looked at: {which} of account {}: {}", differed.account, differed.detail);
         let (account, order_id) = (differed.account.clone(), differed.order_id.clone());
         self.note_of(&account, Body::BrokerDiffered(differed), &format!("alert/{order_id}")).await?;
         Ok(true)
+    }
+
+    /// Begins a comparison; the first one of a process reads what the tape says that stands.
+    pub(super) async fn recall_standing(&mut self) -> Result<(), Error> {
+        self.standing.found.clear();
+        if self.standing.recalled {
+            return Ok(());
+        }
+        let subject = "account.*.differed".to_owned();
+        let all = events_under(&self.context.tape, stream::TRADING, &[subject], 1..=u64::MAX).await?;
+        for recorded in all {
+            if let Some(Body::BrokerDiffered(differed)) = recorded.event.body {
+                self.standing.take(&differed);
+            }
+        }
+        self.standing.recalled = true;
+        Ok(())
+    }
+
+    /// States that what stood of an account is over, as far as a comparison of all of it did not find it.
+    pub(super) async fn end_standing(&mut self, account: &str) -> Result<(), Error> {
+        for differed in self.standing.gone(account) {
+            let over = BrokerDiffered { over: true, ..differed };
+            tracing::info!(account, order_id = over.order_id, "not found any more: {}", over.detail);
+            self.standing.take(&over);
+            let key = format!("over/{}", over.order_id);
+            self.note_of(account, Body::BrokerDiffered(over), &key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What nobody can settle here, as it is stated.
+#[derive(Debug, Default)]
+pub(in crate::shell) struct Unsettled {
+    /// Whether it was read of the tape.
+    recalled: bool,
+    /// What stands, in the order in which it was stated.
+    open: Vec<BrokerDiffered>,
+    /// Cash that moved: it has moved, and is said once, although a list of the last days names it no more.
+    moved: Vec<BrokerDiffered>,
+    /// What the present comparison found.
+    found: Vec<BrokerDiffered>,
+}
+
+impl Unsettled {
+    /// Takes what the tape says of a difference.
+    fn take(&mut self, differed: &BrokerDiffered) {
+        if differed.resolution() != DifferenceResolution::Alert {
+            return;
+        }
+        let stated = BrokerDiffered { over: false, ..differed.clone() };
+        self.open.retain(|open| *open != stated);
+        if differed.over {
+            return;
+        }
+        if stated.kind() == DifferenceKind::Cash && !self.moved.contains(&stated) {
+            self.moved.push(stated.clone());
+        }
+        self.open.push(stated);
+    }
+
+    /// Notes what a comparison found; answers whether it is to be stated.
+    fn find(&mut self, differed: &BrokerDiffered) -> bool {
+        if !self.found.contains(differed) {
+            self.found.push(differed.clone());
+        }
+        let is_new = !self.open.contains(differed) && !self.moved.contains(differed);
+        if is_new {
+            self.take(differed);
+        }
+        is_new
+    }
+
+    /// What stood of an account and was not found.
+    fn gone(&self, account: &str) -> Vec<BrokerDiffered> {
+        let own = self.open.iter().filter(|open| open.account == account);
+        own.filter(|open| !self.found.contains(open)).cloned().collect()
+    }
+
+    /// How many differences stand, and the last one; empty without any.
+    pub(in crate::shell) fn words(&self) -> String {
+        let Some(last) = self.open.last() else { return String::new() };
+        let which = match self.open.len() {
+            1 => "a difference with a broker".to_owned(),
+            number => format!("{number} differences with brokers, the last one"),
+        };
+        format!("to be looked at: {which} of account {}: {}", last.account, last.detail)
     }
 }
 

@@ -157,6 +157,7 @@ impl Shell {
             on_tape: here.to_string(),
             resolution: DifferenceResolution::Adopted.into(),
             detail: format!("{more} attributed to {}", contracts::MANUAL),
+            over: false,
         };
         Some((entry, differed))
     }

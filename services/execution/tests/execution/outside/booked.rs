@@ -3,14 +3,18 @@
 
 use broker::{Activity, ActivityKind};
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, ActionKind, BrokerDiffered, DifferenceKind, DifferenceResolution};
+use contracts::v1::{
+    AccountEntry, ActionKind, BrokerDiffered, DifferenceKind, DifferenceResolution, OrderSpec,
+};
 use domain::book::identity::check_identity;
 use domain::money::{Amount, Quantity};
+use domain::order::Standing;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner};
 use runtime::ClockMode;
 
 use super::Stage;
+use super::world::Held;
 use crate::support::{E9, OPEN_NS, action, bar, book, everything};
 
 const MINUTE_NS: i64 = 60 * E9;
@@ -88,6 +92,16 @@ impl Stage {
         .collect()
     }
 
+    /// Of each difference in an order whether it is over.
+    async fn orders_told(&self) -> Vec<bool> {
+        let all = everything(&self.script.tape).await.into_iter();
+        all.filter_map(|recorded| match recorded.event.body {
+            Some(Body::BrokerDiffered(event)) if event.kind() == DifferenceKind::Order => Some(event.over),
+            _ => None,
+        })
+        .collect()
+    }
+
     async fn cash(&self) -> Amount {
         let book = book(&self.script.tape).await;
         check_identity(&book).unwrap();
@@ -115,7 +129,7 @@ impl Stage {
         task.await.unwrap();
     }
 
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.stop().await;
     }
 }
@@ -151,8 +165,12 @@ async fn fees_interest_and_money_that_comes_and_goes_are_on_the_tape_once() {
     assert_eq!((differed.len(), alerts.len()), (6, 1));
     assert!(alerts[0].detail.contains("Other 6 moved cash"), "{}", alerts[0].detail);
 
-    // Of what nobody can settle here each start says it once more; the rest is over.
+    // What nobody can settle here stands, is not said again, and is over when the broker does not list it any more.
+    stage.finds_nothing_more().await;
     stage.outside.0.lock().unwrap().booked.retain(|booked| booked.kind != ActivityKind::Other);
+    stage.restart().await;
+    let last = stage.differed().await.pop().unwrap();
+    assert!(last.over && last.detail == alerts[0].detail, "{last:?}");
     stage.finds_nothing_more().await;
 
     // What the broker takes back is taken back here, once.
@@ -161,6 +179,34 @@ async fn fees_interest_and_money_that_comes_and_goes_are_on_the_tape_once() {
     assert_eq!(stage.booked().await.last(), Some(&("fee".to_owned(), 7)));
     assert_eq!(stage.cash().await, Amount(before.0 + cents(480_425).0));
     stage.finds_nothing_more().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_this_tapes_stands_until_a_comparison_does_not_find_it_any_more() {
+    let mut stage = Stage::holding().await;
+    let theirs = Held {
+        spec: OrderSpec { symbol: "A".to_owned(), ..OrderSpec::default() },
+        standing: Standing::Working,
+        quantity: 1,
+        executions: Vec::new(),
+    };
+    let comes = |stage: &Stage| {
+        stage.outside.0.lock().unwrap().orders.insert("theirs".to_owned(), theirs.clone());
+    };
+    comes(&stage);
+    for _ in 0..2 {
+        stage.restart().await;
+        assert_eq!(stage.orders_told().await, [false], "once, whoever compares");
+    }
+    stage.outside.0.lock().unwrap().orders.remove("theirs");
+    for _ in 0..2 {
+        stage.restart().await;
+        assert_eq!(stage.orders_told().await, [false, true]);
+    }
+    comes(&stage);
+    stage.restart().await;
+    assert_eq!(stage.orders_told().await, [false, true, false], "it is there again");
     stage.end().await;
 }
 

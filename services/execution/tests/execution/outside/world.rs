@@ -111,6 +111,10 @@ pub struct World {
     pub asked: usize,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
+    /// How many more submissions it lets through; without a number all of them.
+    pub turns: Option<usize>,
+    /// Submissions that came to it, let through or not.
+    pub came: usize,
     /// Submissions by client order id that reached the broker.
     pub landed: BTreeMap<String, usize>,
 }
@@ -191,6 +195,24 @@ impl World {
 #[derive(Clone, Debug, Default)]
 pub struct Outside(pub Arc<Mutex<World>>);
 
+impl Outside {
+    /// Waits until a submission is let through.
+    async fn turn(&self) {
+        self.0.lock().unwrap().came += 1;
+        loop {
+            match &mut self.0.lock().unwrap().turns {
+                None => return,
+                Some(0) => {}
+                Some(left) => {
+                    *left -= 1;
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 impl Brokers for Outside {
     fn resume(&self, _book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
         Ok(Box::new(self.clone()))
@@ -221,6 +243,7 @@ impl Broker for Outside {
     }
 
     async fn submit(&mut self, order: &OrderSpec, client: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        self.turn().await;
         let mut world = self.0.lock().unwrap();
         let answer = world.next_answer.take().unwrap_or(Answer::Given);
         match answer {

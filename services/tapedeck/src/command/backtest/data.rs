@@ -13,7 +13,7 @@ use history::{Range, Selection, segments};
 use ingest::import::latest_close_ns;
 
 use super::HELP;
-use super::request::scoped;
+use super::limits::scoped;
 use crate::cli::{Global, RunOptions};
 use crate::command;
 use crate::command::import::{

@@ -3,6 +3,7 @@
 mod beside;
 mod data;
 mod files;
+mod limits;
 mod named;
 pub mod outputs;
 mod printed;
@@ -68,8 +69,14 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
 
 /// Refuses options that name no run, before anything else is done for it.
 pub async fn check(global: &Global, options: &Backtest) -> Result<(), Failure> {
-    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let named = named(global, options, None).await?;
     request(global, &options.run, &options.parameters, &named, "1d").map(drop)
+}
+
+/// What the options name.
+async fn named(global: &Global, options: &Backtest, session: Option<&Session>) -> Result<Named, Failure> {
+    let run = &options.run;
+    Named::find(global, &run.strategies, &options.external, run.account.as_deref(), session).await
 }
 
 /// The request that the options make of bars of `timeframe`.
@@ -83,19 +90,23 @@ fn asked(
     Ok(BacktestRequest { finalize: options.finalize, ..request })
 }
 
-/// What is to be said of a run without limits of its account.
-fn without_limits(request: &BacktestRequest) -> Option<String> {
-    let checked = match (&request.limits, request.limit_sets.is_empty()) {
-        (Some(_), _) => return None,
-        (None, true) => "buying power is",
-        (None, false) => "buying power and the limits of --limit are",
+/// What is to be said of a run without limits of its account, and of one that has limits of the tape.
+fn said_of_limits(request: &BacktestRequest) -> Vec<String> {
+    let checked = match (&request.limits, request.limit_sets.len(), request.limit_sets_of_tape) {
+        (Some(_), ..) => None,
+        (None, 0, _) => Some("buying power is"),
+        (None, _, 0) => Some("buying power and the limits of --limit are"),
+        (None, ..) => Some("buying power and the limits by scope are"),
     };
-    Some(format!("no limits file: {checked} all that is checked"))
+    let checked = checked.map(|what| format!("no limits file: {what} all that is checked"));
+    let of_tape = domain::research::tape_limits_named(request);
+    let of_tape = of_tape.map(|named| format!("limits of the tape: {named}"));
+    checked.into_iter().chain(of_tape).collect()
 }
 
 /// A run over files.
 async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
-    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let named = named(global, options, None).await?;
     let asked = |timeframe: &str| asked(global, options, &named, timeframe);
     // What is wrong with the options is said before anything is read.
     asked(options.run.format.timeframe.as_deref().unwrap_or("1d"))?;
@@ -133,7 +144,7 @@ async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Ou
 
 /// A run over what the segments of a tape hold.
 async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
-    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let named = named(global, options, None).await?;
     let timeframe = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
         Some(timeframe) => timeframe,
         None => data::only_kept_timeframe(global, &options.run.symbols)?.name().to_owned(),
@@ -158,7 +169,7 @@ async fn on_tape(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
+    let named = named(global, options, Some(session)).await?;
     let asked = |timeframe: &str| asked(global, options, &named, timeframe);
     let request = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
         Some(timeframe) => asked(&timeframe)?,
@@ -222,7 +233,7 @@ async fn perform_beside(
 ) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording, dashboard, mut signals, .. } = plan;
     let config = backtest::configured(&request, &market);
-    warnings.extend(without_limits(&request));
+    warnings.extend(said_of_limits(&request));
     warnings.extend(named.notes(&request));
     let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
     let native_hash;

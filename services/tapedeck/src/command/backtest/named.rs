@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use contracts::v1::{AccountConfigured, BacktestStrategy, StrategyRegistered};
+use contracts::v1::{AccountConfigured, BacktestStrategy, LimitsSet, StrategyRegistered};
 use domain::strategy::kinds;
 use event_log::Tape;
-use runtime::command::{account_terms, registration};
+use runtime::command::{account_terms, limits_in_force, registration};
 
 use super::HELP;
 use crate::cli::Global;
@@ -38,6 +38,10 @@ pub struct Registered {
 pub struct Named {
     /// Registered on the tape, by name.
     pub registered: BTreeMap<String, Registered>,
+    /// The account of the tape that an option names, with its terms.
+    pub stated: Option<(String, AccountConfigured)>,
+    /// Limits by scope in force on the tape of these and their account.
+    pub limits: Vec<LimitsSet>,
     /// Programs.
     pub programs: Vec<Program>,
 }
@@ -55,11 +59,13 @@ impl Registered {
 
 impl Named {
     /// Finds what the options name. Over the bars of a tape, whose `session` is given, what is registered there goes
-    /// before configuration and kinds; elsewhere a tape is opened only for a name that means nothing without one.
+    /// before configuration and kinds; elsewhere a tape is opened only for a name that means nothing without one, and for
+    /// an `account`.
     pub async fn find(
         global: &Global,
         strategies: &[String],
         external: &[String],
+        account: Option<&str>,
         session: Option<&Session>,
     ) -> Result<Self, Failure> {
         let (named, unnamed) = commands(external)?;
@@ -69,31 +75,55 @@ impl Named {
         let asked: Vec<String> = strategies.iter().map(|text| name_of(text).to_owned()).collect();
         let mut missing = asked.clone();
         missing.retain(|name| !is_known(name) || named.contains_key(name));
-        let registered = match session {
+        let mut this = match session {
             Some(session) => {
-                let found = registered(&session.tape, &asked).await?;
-                let is_outside = |name: &String| found.get(name).is_some_and(Registered::is_external);
+                let found = Self::on(&session.tape, &asked, account).await?;
+                let is_outside =
+                    |name: &String| found.registered.get(name).is_some_and(Registered::is_external);
                 let is_missing = |name: &String| missing.contains(name) || is_outside(name);
                 missing = asked.into_iter().filter(is_missing).collect();
                 found
             }
-            None if missing.is_empty() => BTreeMap::new(),
+            None if missing.is_empty() && account.is_none() => Self::default(),
             None => match Session::open(global).await {
                 Ok(session) => {
-                    let found = registered(&session.tape, &missing).await;
+                    let found = Self::on(&session.tape, &missing, account).await;
                     session.close().await;
                     found?
                 }
+                Err(failure) if account.is_some() => return Err(failure),
                 // Without a tape nothing is registered.
                 Err(_) if unnamed.is_some() || missing.iter().all(|name| named.contains_key(name)) => {
-                    BTreeMap::new()
+                    Self::default()
                 }
-                Err(failure) if failure.code == 3 => BTreeMap::new(),
+                Err(failure) if failure.code == 3 => Self::default(),
                 Err(failure) => return Err(failure),
             },
         };
-        let mut this = Self { registered, programs: Vec::new() };
         this.add_programs(&missing, named, unnamed)?;
+        Ok(this)
+    }
+
+    /// What of `names` is registered on a tape, with the terms and limits that hold there.
+    async fn on(tape: &Tape, names: &[String], account: Option<&str>) -> Result<Self, Failure> {
+        let mut this = Self::default();
+        for name in names {
+            let Some(known) = registration(tape, name).await? else { continue };
+            let account = account_terms(tape, &known.registered.account).await?;
+            this.registered.insert(name.clone(), Registered { strategy: known.registered, account });
+        }
+        if let Some(name) = account {
+            let Some(terms) = account_terms(tape, name).await? else {
+                let message = format!("--account {name}: no such account on the tape");
+                return Err(Failure::not_found(message, "tapedeck account"));
+            };
+            this.stated = Some((name.to_owned(), terms));
+        }
+        if !this.registered.is_empty() || this.stated.is_some() {
+            let account = this.account().unwrap_or_default();
+            let names: Vec<&str> = this.registered.keys().map(String::as_str).collect();
+            this.limits = limits_in_force(tape, account, &names).await?;
+        }
         Ok(this)
     }
 
@@ -160,11 +190,25 @@ impl Named {
         })
     }
 
-    /// The one account that the registered strategies trade on; `None` where there is none, and where there are several.
-    pub fn account(&self) -> Option<&Registered> {
-        let mut all = self.registered.values();
+    /// The account that an option names, else the one that the registered strategies trade on; `None` where there is none,
+    /// and where there are several.
+    pub fn account(&self) -> Option<&str> {
+        if let Some((name, _)) = &self.stated {
+            return Some(name);
+        }
+        let mut all = self.registered.values().map(|known| known.strategy.account.as_str());
         let first = all.next()?;
-        all.all(|other| other.strategy.account == first.strategy.account).then_some(first)
+        all.all(|other| other == first).then_some(first)
+    }
+
+    /// What holds on that account.
+    pub fn terms(&self) -> Option<&AccountConfigured> {
+        if let Some((_, terms)) = &self.stated {
+            return Some(terms);
+        }
+        let account = self.account()?;
+        let on = self.registered.values().find(|known| known.strategy.account == account)?;
+        on.account.as_ref()
     }
 
     /// What was taken from the tape, for the user.
@@ -174,7 +218,11 @@ impl Named {
             Some(_) => format!("with the terms of account {}", request.account),
             None => "on several accounts, so that the terms of none apply".to_owned(),
         };
-        (!names.is_empty()).then(|| format!("{}: as registered on the tape, {terms}", names.join(", ")))
+        match (names.as_slice(), &self.stated) {
+            ([], None) => None,
+            ([], Some(_)) => Some(terms),
+            (names, _) => Some(format!("{}: as registered on the tape, {terms}", names.join(", "))),
+        }
     }
 
     /// Timeframe that a registered strategy reads, where one states it.
@@ -212,16 +260,6 @@ fn commands(external: &[String]) -> Result<(BTreeMap<String, String>, Option<Str
     Ok((named, unnamed))
 }
 
-async fn registered(tape: &Tape, names: &[String]) -> Result<BTreeMap<String, Registered>, Failure> {
-    let mut found = BTreeMap::new();
-    for name in names {
-        let Some(known) = registration(tape, name).await? else { continue };
-        let account = account_terms(tape, &known.registered.account).await?;
-        found.insert(name.clone(), Registered { strategy: known.registered, account });
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,8 +281,8 @@ mod tests {
                 let strategy = StrategyRegistered { account, ..StrategyRegistered::default() };
                 (number.to_string(), Registered { strategy, account: None })
             });
-            let named = Named { registered: registered.collect(), programs: Vec::new() };
-            let account = named.account().map(|registered| registered.strategy.account.clone());
+            let named = Named { registered: registered.collect(), ..Named::default() };
+            let account = named.account().map(str::to_owned);
             let request = contracts::v1::BacktestRequest {
                 account: account.clone().unwrap_or_default(),
                 ..Default::default()
@@ -256,6 +294,21 @@ mod tests {
         assert_eq!(on(&["a", "a"]), (Some("a".to_owned()), one.to_owned()));
         let two = "0, 1: as registered on the tape, on several accounts, so that the terms of none apply";
         assert_eq!(on(&["a", "b"]), (None, two.to_owned()));
+    }
+
+    #[test]
+    fn an_account_that_an_option_names_goes_before_that_of_registrations() {
+        let on = |account: &str| StrategyRegistered { account: account.to_owned(), ..Default::default() };
+        let kind = contracts::v1::AccountKind::Margin;
+        let own = AccountConfigured { kind: kind.into(), ..AccountConfigured::default() };
+        let mut named = Named { stated: Some(("own".to_owned(), own)), ..Named::default() };
+        let request = contracts::v1::BacktestRequest { account: "own".to_owned(), ..Default::default() };
+        assert_eq!(named.notes(&request).as_deref(), Some("with the terms of account own"));
+        let registered = Registered { strategy: on("other"), account: None };
+        named.registered.insert("swing".to_owned(), registered);
+        assert_eq!((named.account(), named.terms().map(AccountConfigured::kind)), (Some("own"), Some(kind)));
+        named.stated = None;
+        assert_eq!((named.account(), named.terms()), (Some("other"), None));
     }
 
     #[test]

@@ -50,8 +50,8 @@ fn writable(path: &Path) -> Result<(), String> {
 pub fn read(run: &RunOptions) -> impl Iterator<Item = (&str, &Path)> {
     let bars = run.bars.iter().map(|path| ("--bars", path));
     let actions = run.actions.iter().map(|path| ("--actions", path));
-    let limits = run.limits.iter().map(|path| ("--limits", path));
-    bars.chain(actions).chain(limits).map(|(option, path)| (option, path.as_path()))
+    let files = bars.chain(actions).map(|(option, path)| (option, path.as_path()));
+    files.chain(run.limits_file().map(|path| ("--limits", path)))
 }
 
 /// Refuses a file that two options are to write, or one that is `read`: it would be lost.

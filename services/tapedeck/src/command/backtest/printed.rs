@@ -87,6 +87,35 @@ pub fn reported(
     }
 }
 
+/// What every run of a search goes by: its strategies with the parameters that are not tried, and the terms.
+pub fn held(request: &BacktestRequest, market: &Loaded) -> (serde_json::Value, serde_json::Value) {
+    let mut config = backtest::configured(request, market);
+    let tried: Vec<_> = request.search.iter().flat_map(|search| &search.ranges).collect();
+    for strategy in &mut config.strategies {
+        let name = &strategy.name;
+        let is_tried = |parameter: &str| {
+            tried.iter().any(|range| range.strategy == *name && range.parameter == parameter)
+        };
+        strategy.parameters.retain(|parameter| !is_tried(&parameter.name));
+    }
+    (strategies(&config), parameters(request, &config))
+}
+
+/// The parameters of strategies that are held while others are tried, on one line; `None` where there are none.
+pub fn held_line(strategies: &serde_json::Value) -> Option<String> {
+    let mut stated: Vec<String> = Vec::new();
+    for strategy in strategies.as_array().into_iter().flatten() {
+        let of = strategy["name"].as_str().unwrap_or_default();
+        let named = strategy["parameters"].as_object().into_iter().flatten();
+        let named: Vec<String> =
+            named.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+        if !named.is_empty() {
+            stated.push(format!("{of} {}", named.join(" ")));
+        }
+    }
+    (!stated.is_empty()).then(|| format!("not tried: {}", stated.join(", ")))
+}
+
 fn strategies(config: &Config) -> serde_json::Value {
     let one = |strategy: &engine::StrategyConfig| {
         let parameters: serde_json::Map<_, _> = strategy
@@ -193,7 +222,7 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
 }
 
 /// What a run went by, on one line: how entries are sized, what fills cost, what limits orders.
-fn assumptions(strategies: &serde_json::Value, parameters: &serde_json::Value) -> String {
+pub fn assumptions(strategies: &serde_json::Value, parameters: &serde_json::Value) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("–").to_owned();
     let sized = strategies.as_array().into_iter().flatten();
     let sized: Vec<(String, String)> = sized.map(|one| (text(&one["name"]), text(&one["sizing"]))).collect();

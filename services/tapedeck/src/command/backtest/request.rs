@@ -1,23 +1,19 @@
 //! From the options to a request, complete and checked.
 
-use std::path::Path;
-
 use contracts::v1::{
     AccountConfigured, AccountKind, BacktestKind, BacktestRequest, BacktestRevisions, BacktestStrategy,
-    Costs, LimitsSet, Parameter, RiskLimits, Sizing,
+    Costs, Parameter, Sizing,
 };
-use domain::book::Scope;
 use domain::money::Amount;
-use domain::research::{Invalid, StatedCosts};
-use domain::risk::fields;
-use domain::strategy::{ParameterSpec, ValueSpec, kinds};
+use domain::research::{Invalid, RunLimits, StatedCosts};
+use domain::strategy::{ParameterSpec, ValueSpec, kinds, known_kinds};
 
 use super::HELP;
+use super::limits::{LimitsFile, by_scope, of_account, of_file};
 use super::named::{Named, name_of};
 use crate::cli::{Global, RunOptions};
 use crate::command::external::group_policy;
-use crate::command::symbols::one;
-use crate::config::{AccountConfig, Config};
+use crate::config::AccountConfig;
 use crate::exit::Failure;
 
 /// How entries are sized where neither options nor strategy say.
@@ -35,7 +31,7 @@ pub fn request(
     timeframe: &str,
 ) -> Result<BacktestRequest, Failure> {
     let sizing = options.sizing.as_deref().map(sizing).transpose()?;
-    let mut strategies = Vec::new();
+    let (mut strategies, mut names) = (Vec::new(), Vec::new());
     let mut texts = options.strategies.clone();
     let is_stated = |name: &str| options.strategies.iter().any(|text| name_of(text) == name);
     let programs = named.programs.iter().filter(|program| !is_stated(&program.name));
@@ -53,6 +49,9 @@ pub fn request(
         {
             name = format!("{}_{next}", strategy.name);
         }
+        if named.registered.contains_key(name_of(text)) {
+            names.push((name_of(text).to_owned(), name.clone()));
+        }
         strategies.push(BacktestStrategy { name, ..strategy });
     }
     if let Some(stated) = &options.group_policy {
@@ -68,10 +67,11 @@ pub fn request(
         stated.push(name.clone());
         state(&mut strategies, &name, &value)?;
     }
-    let file = options.limits.as_deref().map(of_file).transpose()?;
-    let account = named.account().map_or_else(String::new, |known| known.strategy.account.clone());
-    let limit_sets = limit_sets(options, file.as_ref(), &strategies, &account)?;
-    let request = BacktestRequest {
+    let file = options.limits_file().map(of_file).transpose()?;
+    let account = named.account().unwrap_or_default().to_owned();
+    let of_tape = RunLimits::of_tape(&named.limits, &names, &strategies, &options.symbols);
+    let by_scope = by_scope(options, file.as_ref(), of_tape, &strategies, &account)?;
+    let mut request = BacktestRequest {
         kind: BacktestKind::Single.into(),
         strategies,
         symbols: options.symbols.clone(),
@@ -81,9 +81,8 @@ pub fn request(
         files: options.bars.iter().chain(&options.actions).map(|file| file.display().to_string()).collect(),
         cash: cash(options, file.as_ref())?.to_wire(),
         costs: Some(costs(options, file.as_ref(), named)?),
-        limits: limits(options, file.as_ref(), named)?,
-        limit_sets,
-        account_kind: account_kind(global, &texts, file.as_ref(), named)?.into(),
+        limits: of_account(options, file.as_ref(), named),
+        account_kind: account_kind(global, options, &texts, file.as_ref(), named)?.into(),
         account,
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
@@ -92,6 +91,7 @@ pub fn request(
         seed: options.seed,
         ..BacktestRequest::default()
     };
+    by_scope.put("config", &mut request);
     let complete = if named.programs.is_empty() {
         domain::research::complete
     } else {
@@ -166,12 +166,11 @@ fn strategy(
 fn configured(global: &Global, name: &str) -> Result<BacktestStrategy, Failure> {
     let config = &global.configuration()?.config;
     let Some(known) = config.strategy.get(name) else {
-        let kinds: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
         let own: Vec<_> = config.strategy.keys().map(String::as_str).collect();
         return Err(usage(format!(
             "--strategy {name:?}: expected a kind ({}), a strategy of the configuration ({}), one that is registered \
              on the tape, or a program with --external",
-            kinds.join(", "),
+            known_kinds(name),
             own.join(", ")
         )));
     };
@@ -268,7 +267,7 @@ fn cash(options: &RunOptions, file: Option<&LimitsFile>) -> Result<Amount, Failu
 
 /// What the options state, then what the file of limits does, then what the account of a registration has.
 fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Result<Costs, Failure> {
-    let of_account = named.account().and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
+    let of_account = named.terms().and_then(|terms| terms.costs);
     let known = of_account.unwrap_or_default();
     let known = file.map_or(known, |file| file.account.costs_over(known, &file.written));
     let stated = StatedCosts {
@@ -287,22 +286,25 @@ fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Resu
     })
 }
 
-/// What the account may do with borrowed money and shares: what the file of limits states, then what the account of the
+/// What the account may do with borrowed money and shares: what the option says, then what the file of limits does, then what the account of the
 /// registrations has, then that on which the configuration lets the strategies trade.
 fn account_kind(
     global: &Global,
+    options: &RunOptions,
     texts: &[String],
     file: Option<&LimitsFile>,
     named: &Named,
 ) -> Result<AccountKind, Failure> {
+    if let Some(name) = &options.account_kind {
+        return stated_kind(name, options.allow_short);
+    }
     if let Some(file) = file.filter(|file| file.written.contains_key("kind")) {
         let kind = &file.account.kind;
         let refused = || usage(format!("--limits: account kind {kind:?}: expected cash, margin or nothing"));
         return file.account.account_kind().ok_or_else(refused);
     }
-    if !named.registered.is_empty() {
-        let account = named.account().and_then(|known| known.account.as_ref());
-        return Ok(account.map(AccountConfigured::kind).unwrap_or_default());
+    if !named.registered.is_empty() || named.stated.is_some() {
+        return Ok(named.terms().map(AccountConfigured::kind).unwrap_or_default());
     }
     let config = &global.configuration()?.config;
     let stated = texts.iter().filter_map(|text| config.strategy.get(name_of(text)));
@@ -315,125 +317,18 @@ fn account_kind(
     Ok(kind.unwrap_or_default())
 }
 
-/// What the file that `--limits` names states.
-struct LimitsFile {
-    /// All of it, which is not the configuration that `config check` looks at.
-    config: Config,
-    /// Its one account, with the defaults of what is not written.
-    account: AccountConfig,
-    /// The fields that are written in the account's table.
-    written: toml::Table,
-}
-
-fn of_file(path: &Path) -> Result<LimitsFile, Failure> {
-    if !path.is_file() {
-        let refused = |what: &str| {
-            format!("--limits {}: {what}, expected a file with a table [account.NAME]", path.display())
-        };
-        return Err(match path.exists() {
-            true if path.is_dir() => usage(refused("a directory")),
-            true => usage(refused("a device or a pipe")),
-            false => Failure::not_found(refused("no such file"), HELP),
-        });
-    }
-    let (config, written) = Config::load_limits(path).map_err(|error| Failure {
-        hint: HELP.to_owned(),
-        ..Failure::config(format!("--limits: {error}"))
-    })?;
-    let accounts = written.get("account").and_then(toml::Value::as_table);
-    let several = accounts.map_or(0, toml::Table::len);
-    // With limits by scope alone, the account is that of an empty table.
-    let is_clear = several == 1 || (several == 0 && !config.limits.is_empty());
-    let Some(account) = config.account.values().next().filter(|_| is_clear).cloned() else {
-        return Err(usage(format!(
-            "--limits {}: {several} accounts, expected one [account.NAME]",
-            path.display()
-        )));
+/// The kind that an option names; a cash account has no shares to lend.
+fn stated_kind(name: &str, allow_short: bool) -> Result<AccountKind, Failure> {
+    let kind = match name {
+        "none" => AccountKind::Unspecified,
+        name => AccountKind::of_name(name)
+            .ok_or_else(|| usage(format!("--account-kind {name:?}: expected none, cash or margin")))?,
     };
-    let table = accounts.and_then(|accounts| accounts.values().next()).and_then(toml::Value::as_table);
-    let written = table.cloned().unwrap_or_default();
-    Ok(LimitsFile { config, account, written })
-}
-
-/// The limits of the one account of the file of limits, else those of the account of a registration.
-fn limits(
-    options: &RunOptions,
-    file: Option<&LimitsFile>,
-    named: &Named,
-) -> Result<Option<RiskLimits>, Failure> {
-    let wider =
-        |limits: RiskLimits| RiskLimits { allow_short: limits.allow_short || options.allow_short, ..limits };
-    let Some(file) = file else {
-        let account = named.account().and_then(|known| known.account.as_ref());
-        let limits = account.and_then(|account| account.limits);
-        return Ok(limits.map(wider));
-    };
-    Ok(Some(wider(file.account.limits())))
-}
-
-/// Limits by scope: those of the configuration file, then those of the options. A file may hold limits of strategies that
-/// do not run; an option that names one is a mistake. `account` is that of the run, empty where it has no name of its own.
-fn limit_sets(
-    options: &RunOptions,
-    file: Option<&LimitsFile>,
-    strategies: &[BacktestStrategy],
-    account: &str,
-) -> Result<Vec<LimitsSet>, Failure> {
-    let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
-    if let Some(file) = file {
-        for stated in &file.config.limits {
-            let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
-            let scope = stated.scope();
-            // A run has one account, whatever the file calls its own.
-            let own = if account.is_empty() { backtest::ACCOUNT } else { account };
-            let account = if scope.account.is_empty() { "" } else { own };
-            sets.push((Scope { account: account.to_owned(), ..scope }, limits));
-        }
+    if kind == AccountKind::Cash && allow_short {
+        let expected = "expected another kind with --allow-short: a cash account holds no short positions";
+        return Err(usage(format!("--account-kind cash: {expected}")));
     }
-    let mut said: Vec<(Scope, &str)> = Vec::new();
-    for text in &options.scoped_limits {
-        let (scope, name, value) = scoped(text)?;
-        if said.iter().any(|(known, field)| *known == scope && *field == name) {
-            return Err(usage(format!("--limit {text}: {name} is stated twice, expected once in one scope")));
-        }
-        said.push((scope.clone(), name));
-        if !scope.strategy.is_empty() && !strategies.iter().any(|known| known.name == scope.strategy) {
-            let known: Vec<_> = strategies.iter().map(|strategy| strategy.name.as_str()).collect();
-            let known = known.join(", ");
-            let message = format!("--limit {text}: no such strategy in this run, expected one of {known}");
-            return Err(Failure::not_found(message, HELP));
-        }
-        let place = match sets.iter().position(|(known, _)| *known == scope) {
-            Some(place) => place,
-            None => {
-                sets.push((scope, contracts::v1::TradeLimits::default()));
-                sets.len() - 1
-            }
-        };
-        let (scope, limits) = &mut sets[place];
-        let stated = fields::state(limits, name, value).and_then(|()| fields::check(scope, limits));
-        stated.map_err(|error| usage(format!("--limit {text}: {error}")))?;
-    }
-    let set = |(scope, limits): (Scope, contracts::v1::TradeLimits)| LimitsSet {
-        scope: Some(scope.to_wire()),
-        version: 1,
-        limits: Some(limits),
-        actor: "config".to_owned(),
-        reason: String::new(),
-    };
-    Ok(sets.into_iter().map(set).collect())
-}
-
-/// Reads a limit as it is written with its scope.
-pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
-    let expected = fields::SCOPED_EXPECTED;
-    let read = fields::scoped(text);
-    let (mut scope, name, value) =
-        read.ok_or_else(|| usage(format!("--limit {text:?}: expected {expected}")))?;
-    if !scope.symbol.is_empty() {
-        scope.symbol = one(&format!("--limit {text:?}: symbol"), &scope.symbol, HELP)?;
-    }
-    Ok((scope, name, value))
+    Ok(kind)
 }
 
 #[cfg(test)]
@@ -449,6 +344,19 @@ mod tests {
             panic!("{line:?} is another command")
         };
         options.run
+    }
+
+    #[test]
+    fn the_kind_of_account_has_an_option() {
+        let stated = options(&["--account-kind", "margin"]);
+        assert_eq!(stated.account_kind.as_deref(), Some("margin"));
+        let read = |name: &str, short| stated_kind(name, short).map_err(|failure| failure.message);
+        assert_eq!(read("margin", true), Ok(AccountKind::Margin));
+        assert_eq!(read("none", false), Ok(AccountKind::Unspecified));
+        assert_eq!(read("cash", false), Ok(AccountKind::Cash));
+        assert!(read("cash", true).unwrap_err().ends_with("a cash account holds no short positions"));
+        let refused = read("gold", false).unwrap_err();
+        assert_eq!(refused, "--account-kind \"gold\": expected none, cash or margin");
     }
 
     #[test]
@@ -469,32 +377,5 @@ mod tests {
         assert_eq!(named, ["0.001", "0.005", "1", "2", "us", "0.0001", "0.01", "0.07", "0.25"]);
         let refused = costs(&["--max-volume-share=2"]).unwrap_err().message;
         assert_eq!(refused, "--max-volume-share \"2\": expected 0 to 1, a share of the volume");
-    }
-
-    #[test]
-    fn limits_of_a_files_account_are_those_of_the_account_of_the_run() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("limits.toml");
-        let text = "[account.own]\n[[limits]]\naccount = \"own\"\nmax_open_orders = 3\n";
-        std::fs::write(&path, text).unwrap();
-        let file = of_file(&path).unwrap();
-        for (account, expected) in [("", backtest::ACCOUNT), ("other", "other")] {
-            let sets = limit_sets(&options(&[]), Some(&file), &[], account).unwrap();
-            let scope = sets.first().and_then(|set| set.scope.clone()).unwrap_or_default();
-            assert_eq!(scope.account, expected);
-        }
-    }
-
-    #[test]
-    fn limits_are_those_of_a_file() {
-        let refused = |path: &Path| of_file(path).map(drop).unwrap_err();
-        let device = refused(Path::new("/dev/null"));
-        assert_eq!(device.code, 2);
-        let words = "--limits /dev/null: a device or a pipe, expected a file with a table [account.NAME]";
-        assert_eq!(device.message, words);
-        let dir = tempfile::tempdir().unwrap();
-        assert!(refused(dir.path()).message.contains(": a directory, expected a file"));
-        let missing = refused(&dir.path().join("none.toml"));
-        assert!(missing.code == 3 && missing.message.contains(": no such file, expected"), "{missing:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use analytics::Report;
-use analytics::metrics::{METRICS, find};
+use analytics::metrics::expected_of_search;
 use analytics::report::{TrialRow, WindowRow};
 use backtest::{Done, Job, Loaded, Recording, WorkError, tables};
 use contracts::v1::{
@@ -17,12 +17,13 @@ use domain::bar::Timeframe;
 use serde_json::{Value, json};
 
 use super::named::Named;
+use super::printed::{assumptions, held, held_line};
 use super::progress::{Bar, Interrupt};
 use super::ranges::{ranges, sampler};
 use super::request::request;
 use super::{
     HELP, TELL_EVERY, UNRECORDED, VERSION, data, files, outputs, print_monte_carlo, print_revisions,
-    print_statistics, print_warnings, shown, without_limits,
+    print_statistics, print_warnings, said_of_limits, shown,
 };
 use crate::cli::{Global, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
@@ -65,7 +66,9 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
             "statistics": sheet.statistics, "monte_carlo": sheet.monte_carlo,
             "result_hash": done.end.result_hash,
         });
+        let (strategies, parameters) = held(&found.request, &found.market);
         return output.document(&json!({
+            "strategies": strategies, "parameters": parameters,
             "metric": metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
             "threads": threads, "data_hash": found.market.hash, "revisions": found.revisions(),
             "seed": options.run.seed,
@@ -74,7 +77,7 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
             "trials": rows,
         }));
     }
-    print_revisions(found.revisions(), output);
+    found.say_terms(output);
     let names: Vec<String> =
         trials.first().map(|trial| found.named(&trial.parameters).into_keys().collect()).unwrap_or_default();
     let shown_names = ["net_profit", "trades", "max_drawdown", "win_rate"];
@@ -150,7 +153,9 @@ fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<
     let sheet = &report.sheet;
     if output.json {
         let folds: Vec<_> = report.windows.iter().map(|window| found.window(window)).collect();
+        let (strategies, parameters) = held(&found.request, &found.market);
         return output.document(&json!({
+            "strategies": strategies, "parameters": parameters,
             "metric": found.metric(), "anchored": options.anchored,
             "runs": end.counts.as_ref().map(|counts| counts.runs), "folds": folds,
             "out_of_sample": sheet.statistics, "monte_carlo": sheet.monte_carlo,
@@ -161,7 +166,7 @@ fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<
             "warnings": found.warnings,
         }));
     }
-    print_revisions(found.revisions(), output);
+    found.say_terms(output);
     let rows: Vec<Vec<String>> = report
         .windows
         .iter()
@@ -243,6 +248,16 @@ impl Found {
         })
     }
 
+    /// What every run went by.
+    fn say_terms(&self, output: Output) {
+        let (strategies, parameters) = held(&self.request, &self.market);
+        output.line(&assumptions(&strategies, &parameters));
+        if let Some(line) = held_line(&strategies) {
+            output.line(&line);
+        }
+        print_revisions(self.revisions(), output);
+    }
+
     fn say_where(&self, output: Output) {
         match &self.run_id {
             Some(run_id) => output.line(&format!("run {run_id}")),
@@ -259,9 +274,8 @@ async fn search(
     folds: Option<BacktestFolds>,
     output: Output,
 ) -> Result<Found, Failure> {
-    if find(&search.metric).is_none() {
-        let known: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-        let message = format!("--metric {:?}: expected one of {}", search.metric, known.join(", "));
+    if let Some(expected) = expected_of_search(&search.metric) {
+        let message = format!("--metric {:?}: expected {expected}", search.metric);
         return Err(Failure::usage(message, HELP));
     }
     data::check_of_files(run)?;
@@ -326,12 +340,12 @@ async fn search(
 
 /// What the user should know of the terms of a search.
 fn notes(named: &Named, request: &BacktestRequest) -> Vec<String> {
-    without_limits(request).into_iter().chain(named.notes(request)).collect()
+    said_of_limits(request).into_iter().chain(named.notes(request)).collect()
 }
 
 /// The strategies of a search, which runs them many times in this process.
 async fn inside(global: &Global, run: &RunOptions, session: Option<&Session>) -> Result<Named, Failure> {
-    let named = Named::find(global, &run.strategies, &[], session).await?;
+    let named = Named::find(global, &run.strategies, &[], run.account.as_deref(), session).await?;
     match named.programs.first() {
         None => Ok(named),
         Some(program) => Err(Failure::usage(

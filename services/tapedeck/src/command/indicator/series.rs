@@ -90,8 +90,8 @@ impl Source {
         Ok(Self::Tape(session.reader().await?))
     }
 
-    /// The series that the options choose.
-    pub async fn own(&self, options: &Indicator) -> Result<Chosen, Failure> {
+    /// The series that the options choose; of a tape as it was known before an instant where there is one.
+    pub async fn own(&self, options: &Indicator, known_before_ns: Option<i64>) -> Result<Chosen, Failure> {
         let symbol = options.format.symbol.as_deref();
         match self {
             Self::Files => choose(read_all(&options.bars, options)?, symbol, options),
@@ -99,13 +99,18 @@ impl Source {
                 let symbol = symbol.ok_or_else(|| {
                     Failure::usage("--symbol is missing: expected a symbol, or --bars FILE", "tapedeck bars")
                 })?;
-                stored(pool, symbol, options).await
+                stored(pool, symbol, options, known_before_ns).await
             }
         }
     }
 
     /// The second series: a file where there is one of that name, else a symbol.
-    pub async fn other(&self, wanted: &str, options: &Indicator) -> Result<Chosen, Failure> {
+    pub async fn other(
+        &self,
+        wanted: &str,
+        options: &Indicator,
+        known_before_ns: Option<i64>,
+    ) -> Result<Chosen, Failure> {
         let path = PathBuf::from(wanted);
         if path.is_file() {
             return choose(read_all(&[path], options)?, None, options);
@@ -113,7 +118,7 @@ impl Source {
         let symbol = &one("--against", wanted, "tapedeck indicator --help")?;
         match self {
             Self::Files => choose(read_all(&options.bars, options)?, Some(symbol), options),
-            Self::Tape(pool) => stored(pool, symbol, options).await,
+            Self::Tape(pool) => stored(pool, symbol, options, known_before_ns).await,
         }
     }
 }
@@ -223,11 +228,17 @@ fn read_actions(
     .collect()
 }
 
-/// All bars of a symbol on the tape, with its splits.
-async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chosen, Failure> {
+/// All bars of a symbol on the tape, with its splits; those that were known before an instant where there is one.
+async fn stored(
+    pool: &PgPool,
+    symbol: &str,
+    options: &Indicator,
+    known_before_ns: Option<i64>,
+) -> Result<Chosen, Failure> {
     let series = queries::series_of(pool, symbol).await.map_err(market::unreachable)?;
     let asked = read_options(&options.format)?.timeframe;
     let timeframe = market::timeframe(asked, symbol, &series, 0)?;
-    let (bars, actions) = market::stored(pool, symbol, timeframe, (i64::MIN, i64::MAX)).await?;
+    let whole = (i64::MIN, i64::MAX);
+    let (bars, actions) = market::stored(pool, symbol, timeframe, whole, known_before_ns).await?;
     Ok(Chosen { symbol: symbol.to_owned(), timeframe, bars, actions, left_out: None })
 }

@@ -16,6 +16,8 @@ pub(super) struct Report {
     pub(super) bars: u64,
     pub(super) instants: u64,
     pub(super) instants_with_signals: u64,
+    /// Instants in which risk decided something.
+    pub(super) instants_with_decisions: u64,
     pub(super) instants_with_orders: u64,
     pub(super) instants_with_fills: u64,
     pub(super) seconds: f64,
@@ -25,6 +27,7 @@ pub(super) struct Report {
     /// `bars_per_second` as a percentage of it.
     pub(super) percent_of_floor: Option<f64>,
     pub(super) signals: u64,
+    pub(super) decisions: u64,
     /// What each strategy signalled on the tape, and what risk answered, by name.
     pub(super) strategies: Vec<Decided>,
     pub(super) orders: u64,
@@ -55,8 +58,11 @@ impl Report {
                 ));
             }
             output.line(&format!(
-                "instants with signals {}, with orders {}, with fills {}",
-                self.instants_with_signals, self.instants_with_orders, self.instants_with_fills
+                "instants with signals {}, with decisions {}, with orders {}, with fills {}",
+                self.instants_with_signals,
+                self.instants_with_decisions,
+                self.instants_with_orders,
+                self.instants_with_fills
             ));
         }
         output.line(&format!("{} orders, {} fills on the tape", self.orders, self.fills));

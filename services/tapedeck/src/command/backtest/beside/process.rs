@@ -77,10 +77,26 @@ impl Process {
         Some(format!("the program of {} ended ({status}); {said}", self.strategy))
     }
 
+    /// The group of the shell and of everything that it has started.
+    fn group(&self) -> Option<Pid> {
+        let id = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
+        id.map(Pid::from_raw)
+    }
+
     fn signal(&self, signal: Signal) {
-        let Some(id) = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok()) else { return };
-        // It may be gone already.
-        let _ = killpg(Pid::from_raw(id), signal);
+        if let Some(group) = self.group() {
+            // It may be gone already.
+            let _ = killpg(group, signal);
+        }
+    }
+
+    /// Whether anything of it works still. A shell that has not given its place to the program ends before it.
+    fn works(&mut self) -> bool {
+        if let Some(child) = &mut self.child {
+            // A shell that has ended belongs to the group until somebody has asked for it.
+            let _ = child.try_wait();
+        }
+        self.group().is_some_and(|group| killpg(group, None).is_ok())
     }
 }
 
@@ -92,9 +108,7 @@ pub fn end(processes: &Processes) {
     }
     let deadline = Instant::now() + END_MAX;
     for process in processes.iter_mut() {
-        while Instant::now() < deadline
-            && process.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
-        {
+        while Instant::now() < deadline && process.works() {
             std::thread::sleep(Duration::from_millis(10));
         }
         process.signal(Signal::SIGKILL);
@@ -138,5 +152,32 @@ impl Watch for Patience {
 
     fn is_cancelled(&self) -> bool {
         self.interrupt.is_set()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_behind_a_shell_gets_its_time_to_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("program.sh");
+        let saves = "trap 'sleep 0.3; echo saved; exit' TERM\necho ready\nwhile :; do sleep 0.05; done\n";
+        std::fs::write(&script, saves).unwrap();
+        // What comes behind the program keeps the shell that runs both.
+        let command = format!("sh {} {{}}; echo over", script.display());
+        let program = Program { name: "swing".to_owned(), command: Some(command), subjects: Vec::new() };
+        let output = Output { json: false, color: false, progress: false };
+        let credentials = directory.path().join("credentials.json");
+        let process = Process::start(&program, &credentials, directory.path(), output).unwrap();
+        let log = process.log.clone();
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !said().contains("ready") && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        end(&Arc::new(Mutex::new(vec![process])));
+        assert!(said().ends_with("saved\n"), "{}", said());
     }
 }
