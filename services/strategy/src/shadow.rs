@@ -36,15 +36,27 @@ struct Shadow {
     /// MARKET sequence of the last instant that it decided there.
     decided: u64,
     /// What it asked for, by symbol and MARKET sequence of the instant.
-    asked: BTreeMap<String, BTreeMap<u64, Quantity>>,
+    asked: BTreeMap<String, BTreeMap<u64, Asked>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    quantity: Quantity,
+    /// Whether it was read on the tape.
+    read: bool,
 }
 
 impl Shadow {
-    fn note(&mut self, event: &Event, signal: &Signal) {
+    fn note(&mut self, event: &Event, signal: &Signal, read: bool) {
         let market = basis_of(event, stream::MARKET).unwrap_or_default();
         for leg in &signal.legs {
             let asked = self.asked.entry(leg.symbol.clone()).or_default();
-            asked.insert(market, one_share(Wanted::of(leg)));
+            // What it decided here is remembered already, and the last of it counts.
+            if read && market <= self.decided {
+                asked.entry(market).and_modify(|asked| asked.read = true);
+                continue;
+            }
+            asked.insert(market, Asked { quantity: one_share(Wanted::of(leg)), read });
             if asked.len() > REMEMBERED {
                 asked.pop_first();
             }
@@ -70,13 +82,10 @@ impl Shadows {
             Some(Body::StrategyDisabled(disabled)) => drop(self.of.remove(&disabled.strategy)),
             Some(Body::StrategyRemoved(removed)) => drop(self.of.remove(&removed.strategy)),
             Some(Body::Signal(signal)) => {
-                // What it decided here is remembered already, and the last of it counts.
-                let market = basis_of(event, stream::MARKET).unwrap_or_default();
                 if let Some(shadow) = self.of.get_mut(&signal.strategy)
                     && recorded.sequence > shadow.since
-                    && market > shadow.decided
                 {
-                    shadow.note(event, signal);
+                    shadow.note(event, signal, true);
                 }
             }
             _ => {}
@@ -97,7 +106,7 @@ impl Shadows {
             if let Some(Body::Signal(signal)) = &event.body
                 && let Some(shadow) = self.of.get_mut(&signal.strategy)
             {
-                shadow.note(event, signal);
+                shadow.note(event, signal, false);
             }
         }
         for name in running {
@@ -107,11 +116,14 @@ impl Shadows {
         }
     }
 
-    /// Forgets what a strategy was taken to ask for in the instant of `market`: what stands on the tape says it.
+    /// Forgets what a strategy was taken to ask for in the instant of `market` unless it was read: what stands on the tape
+    /// says it.
     pub fn undecided(&mut self, strategy: &str, market: u64) {
         let Some(shadow) = self.of.get_mut(strategy) else { return };
         for asked in shadow.asked.values_mut() {
-            asked.remove(&market);
+            if asked.get(&market).is_some_and(|asked| !asked.read) {
+                asked.remove(&market);
+            }
         }
         shadow.decided = shadow.decided.min(market.saturating_sub(1));
     }
@@ -119,7 +131,7 @@ impl Shadows {
     /// What a strategy asked for before the instant of `market`; nothing where it goes by what it really holds.
     fn asked(&self, strategy: &str, symbol: &str, market: u64) -> Option<Quantity> {
         let asked = self.of.get(strategy)?.asked.get(symbol)?;
-        asked.range(..market).next_back().map(|(_, quantity)| *quantity)
+        asked.range(..market).next_back().map(|(_, asked)| asked.quantity)
     }
 }
 

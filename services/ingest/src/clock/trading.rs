@@ -241,17 +241,17 @@ mod tests {
         fold(&mut trading, 1, "submitted", "", Body::OrderSubmitted(OrderSubmitted::default()));
         let accepted = OrderAccepted { order_id: order_id(), ..OrderAccepted::default() };
         fold(&mut trading, 1, "accepted", "", Body::OrderAccepted(accepted));
-        assert_eq!((trading.unanswered(), trading.counts()), (None, (1, 1, 0)));
+        assert_eq!((trading.unanswered(), trading.counts()), (None, (1, 1, 1, 0)));
         trading.begin(2);
         approved(&mut trading, 2, "s2", 1);
         let replaced = OrderReplaced { order_id: order_id(), ..OrderReplaced::default() };
         fold(&mut trading, 2, "replaced", "", Body::OrderReplaced(replaced));
-        assert_eq!((trading.unanswered(), trading.counts()), (None, (1, 0, 0)));
+        assert_eq!((trading.unanswered(), trading.counts()), (None, (1, 1, 0, 0)));
         // The exit of an order that was approved an instant ago.
         trading.begin(3);
         fold(&mut trading, 3, "fill", "", Body::Fill(Fill { order_id: order_id(), ..Fill::default() }));
         fold(&mut trading, 2, "exit", "", Body::OrderSubmitted(OrderSubmitted::default()));
-        assert_eq!(trading.counts(), (0, 1, 1));
+        assert_eq!(trading.counts(), (0, 0, 1, 1));
     }
 
     #[test]
@@ -309,6 +309,6 @@ mod tests {
         for ns in [4, 5, 4] {
             fold(&mut trading, ns, "submitted", "", Body::OrderSubmitted(OrderSubmitted::default()));
         }
-        assert_eq!(trading.counts(), (0, 2, 0));
+        assert_eq!(trading.counts(), (0, 0, 2, 0));
     }
 }

@@ -419,8 +419,6 @@ mod tests {
 
     #[test]
     fn every_port_that_is_stated_is_looked_at() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = Home::locate(Some(dir.path())).unwrap();
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = taken.local_addr().unwrap();
         for field in ["[web]\nbind", "[telemetry]\nmetrics_bind"] {
