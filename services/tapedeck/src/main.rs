@@ -9,6 +9,7 @@ mod cli;
 mod command;
 mod config;
 mod configuration;
+mod dashboard_port;
 mod exit;
 mod held;
 mod home;

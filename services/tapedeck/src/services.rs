@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::ServerAccess;
 use crate::cli::Service;
 use crate::command::import::{bar_format, read_options};
+use crate::dashboard_port;
 use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::probe::Answers;
@@ -356,7 +357,7 @@ impl Services {
             probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
         };
         let failed = |error: web::WebError| Failure::config(error.to_string());
-        let server = bind_again(session, context, &config).await.map_err(failed)?;
+        let server = dashboard_port::bind_again(&session.dir, context, &config).await.map_err(failed)?;
         // A restarted server takes the port that was told to people.
         let config = web::WebConfig { bind: server.address(), ..config };
         self.dashboard = Some(server.url());
@@ -474,30 +475,4 @@ pub fn recorded(manifest: &Manifest) -> Result<RecordedConfig, Failure> {
         },
         range: Range { from: manifest.from, to: manifest.to },
     })
-}
-
-/// Listens where the tape's dashboard was the last time, so that bookmarks and sessions keep working; a free
-/// port where that one is taken. A port that was asked for is taken or refused, never exchanged.
-async fn bind_again(
-    session: &Session,
-    context: &Context,
-    config: &web::WebConfig,
-) -> Result<web::Server, web::WebError> {
-    let note = session.dir.path.join("dashboard-port");
-    let last = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
-    let again = match last.filter(|_| config.bind.port() == 0) {
-        Some(port) => {
-            let mut config = config.clone();
-            config.bind.set_port(port);
-            web::bind(context.clone(), config).await.ok()
-        }
-        None => None,
-    };
-    let server = match again {
-        Some(server) => server,
-        None => web::bind(context.clone(), config.clone()).await?,
-    };
-    // Only a convenience: without the note the next start takes a free port.
-    let _ = std::fs::write(&note, format!("{}\n", server.address().port()));
-    Ok(server)
 }

@@ -92,7 +92,7 @@ async fn a_run_of_what_is_registered_has_the_limits_of_the_tape() {
         let row = json(&deck, &format!("/api/v1/backtests/{id}")).await;
         (id, row["request"].clone())
     };
-    let (id, request) = asked("limited", json!({})).await;
+    let (id, request) = asked("limited-run", json!({})).await;
     assert_eq!(request["limitSetsOfTape"], 2, "{request}");
     let mut scopes: Vec<String> =
         request["limitSets"].as_array().unwrap().iter().map(|set| set["scope"].to_string()).collect();
@@ -104,7 +104,7 @@ async fn a_run_of_what_is_registered_has_the_limits_of_the_tape() {
 
     // What is stated goes before the tape; a run without limits has none of it, and nor has one of a kind.
     let ended = json!({"limit_sets": [{"limits": {"max_open_orders": "none"}}]});
-    assert_eq!(asked("ended", ended).await.1["limitSetsOfTape"], 1);
+    assert_eq!(asked("ended-run", ended).await.1["limitSetsOfTape"], 1);
     for (key, more) in [
         ("none", json!({"buying_power_only": true})),
         ("kind", json!({"strategies": [{"kind": "momentum"}]})),

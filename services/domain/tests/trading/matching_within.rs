@@ -57,7 +57,7 @@ fn what_a_target_at_the_open_leaves_is_stopped_within_the_bar() {
     assert_eq!(lines, ["t filled 30 at 56", "s triggered at 45"]);
     // It would reach the target again, but what is triggered sells at once.
     let lines = gap.when(&with_volume(hour(2, ["52", "58", "51", "57"]), 1_000));
-    assert_eq!(lines, ["s filled 70 at 52", "t cancelled"]);
+    assert_eq!(lines, ["s filled 70 at 52", "s cancelled", "t cancelled"]);
 
     // A target that sells everything at the open leaves nothing to stop.
     let mut whole = given();
