@@ -402,7 +402,9 @@ impl Strategies {
             for Outgoing { event, .. } in made {
                 let strategy = event.source.clone();
                 if !self.seen.contains(&event.id) {
-                    self.expected.push(Expected { event, market, strategy, demanded: true });
+                    // Taken once more, it meets what its service may not have read.
+                    let demanded = !self.registry.told_otherwise_at(&strategy, market);
+                    self.expected.push(Expected { event, market, strategy, demanded });
                 }
             }
             let unbound = self.machine.unbound().iter().map(|made| Expected {

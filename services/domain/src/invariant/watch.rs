@@ -16,7 +16,7 @@ use crate::book::identity::check_identity;
 use crate::book::{Book, Changes, FoldError, PositionKey, decided_ns};
 use crate::calendar::Calendar;
 use crate::money::{Price, Quantity};
-use crate::order::signed;
+use crate::order::{CENT, OrderState, SIMULATED, signed};
 
 /// In place of a breaker's kind: a person stopped it.
 const NO_BREAKER: i32 = -1;
@@ -395,7 +395,10 @@ impl Watch {
         let (order, followed) = (self.book.order(&fill.order_id)?, self.orders.get(&fill.order_id)?);
         let reduces = followed.reduces.unwrap_or(order.spec.reducing);
         let allowed = if reduces {
-            i128::from(order.filled.0) <= i128::from(order.spec.quantity_e9) - followed.beyond
+            // An amount at a broker outside is money: its shares are those that it trades it for.
+            let within_amount = order.broker != SIMULATED && is_within_amount(order);
+            within_amount
+                || i128::from(order.filled.0) <= i128::from(order.spec.quantity_e9) - followed.beyond
         } else {
             self.stopped_since(account, strategy, followed.read).is_none()
         };
@@ -461,4 +464,9 @@ pub fn compare_acknowledged<'id>(
     let lost = acknowledged.iter().find(|told| stored(told.sequence) != Some(told.id.as_str()))?;
     let detail = format!("event {} was acknowledged at {} and is not there", lost.id, lost.sequence);
     Some(Violation::new(Invariant::NoEventLost, lost.sequence, detail))
+}
+
+/// Whether an order for an amount traded no more than that, to the cent.
+fn is_within_amount(order: &OrderState) -> bool {
+    order.spec.notional_e9.is_some_and(|amount| order.filled_value.0 <= i128::from(amount) + CENT.0)
 }

@@ -6,8 +6,8 @@
 //!
 //! Deliberately absent: asking the broker, and what becomes of the position.
 
-use super::{BrokerReport, Execution, OrderState, OrderStatus, Terms};
-use crate::money::{Price, Quantity};
+use super::{BrokerReport, CENT, Execution, OrderState, OrderStatus, Terms};
+use crate::money::{Amount, Price, Quantity};
 
 /// How an order stands at its broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,11 +124,22 @@ fn ending(order: &OrderState, truth: &BrokerTruth) -> impl Iterator<Item = Broke
         }
         Standing::Working => None,
         Standing::Filled => {
-            // The last fill says so itself, unless a part of it was busted since.
-            let filled = truth.executions.iter().fold(0_i64, |sum, fill| sum.saturating_add(fill.quantity.0));
-            let reason = "filled, and a part of it was busted".to_owned();
-            let short = order.spec.notional_e9.is_none() && filled < truth.quantity.0;
-            short.then_some(BrokerReport::Cancelled { reason })
+            // The last fill says so itself, unless something of it was taken back or restated since.
+            let sum = |of: fn(&Execution) -> i128| {
+                truth.executions.iter().fold(0_i128, |sum, fill| sum.saturating_add(of(fill)))
+            };
+            let (short, reason) = match order.spec.notional_e9 {
+                Some(amount) => {
+                    let spent = sum(|fill| Amount::notional(fill.price, fill.quantity).0);
+                    let unspent = i128::from(amount).saturating_sub(spent);
+                    (unspent >= CENT.0, "filled for less than its amount, as its fills stand now")
+                }
+                None => {
+                    let filled = sum(|fill| i128::from(fill.quantity.0));
+                    (filled < i128::from(truth.quantity.0), "filled, and a part of it was busted")
+                }
+            };
+            short.then(|| BrokerReport::Cancelled { reason: reason.to_owned() })
         }
         Standing::Suspended(reason) => Some(BrokerReport::Suspended { reason: reason.clone() }),
         Standing::Cancelled(reason) => Some(BrokerReport::Cancelled { reason: reason.clone() }),

@@ -69,7 +69,13 @@ fn what_a_target_at_the_open_leaves_is_stopped_within_the_bar() {
     let mut fresh = given();
     fresh.when(&with_volume(hour(0, ["50", "50", "48", "50"]), 400));
     let lines = fresh.when(&with_volume(hour(1, ["56", "57", "44", "52"]), 2_000));
-    let expected =
-        ["e filled 60 at 49", "t filled 40 at 56", "s triggered at 45", "s filled 60 at 45", "t cancelled"];
+    let expected = [
+        "e filled 60 at 49",
+        "t filled 40 at 56",
+        "s triggered at 45",
+        "s filled 60 at 45",
+        "s cancelled",
+        "t cancelled",
+    ];
     assert_eq!(lines, expected);
 }

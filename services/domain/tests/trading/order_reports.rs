@@ -2,6 +2,7 @@
 //! the order is as the broker says.
 
 use contracts::client_order_id_of;
+use contracts::v1::OrderSpec;
 use domain::money::{Amount, Price, Quantity};
 use domain::order::decide;
 use domain::order::{
@@ -212,6 +213,33 @@ proptest! {
         expected.sort();
         prop_assert_eq!(live, expected);
     }
+}
+
+#[test]
+fn an_order_for_an_amount_whose_fill_was_restated_has_ended_with_its_broker() {
+    let order = OrderSpec { notional_e9: Some(price("1000").0), quantity_e9: shares("20").0, ..spec(ID) };
+    let mut state = OrderState::approved(order.clone(), price("50"), 1);
+    state.evolve(1, 1, &submitted(&order)).unwrap();
+    // It was filled for its whole amount, at 50; what is told is what counts now.
+    let execution = Execution {
+        execution_id: "x".to_owned(),
+        quantity: shares("20"),
+        price: price("48"),
+        commission: Amount::ZERO,
+        slippage: Price::ZERO,
+        executed_ns: 5,
+        ambiguous: false,
+    };
+    let standing = Standing::Filled;
+    let truth =
+        BrokerTruth { standing, quantity: shares("20"), executions: vec![execution], ..Broker::new().truth };
+    for report in reconcile(&state, &truth) {
+        fold(&mut state, &report);
+    }
+    assert_eq!((state.status, state.filled), (OrderStatus::Cancelled, shares("20")));
+    assert!(
+        reconcile(&state, &truth).iter().all(|report| !matches!(decide::report(&state, report), Ok(Some(_))))
+    );
 }
 
 #[test]
