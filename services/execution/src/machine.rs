@@ -308,7 +308,7 @@ impl Machine {
     /// An order that changed is looked at; one that failed makes its group worth looking at too.
     fn look_at(&mut self, order_id: &str) {
         if let Some(order) = self.book.order(order_id).filter(|order| order.status == OrderStatus::Rejected) {
-            let group = group(self.book.open_orders(), order);
+            let group = group(self.book.open_orders(), order, |_| true);
             self.attention.extend(group);
         }
         self.attention.insert(order_id.to_owned());
@@ -372,12 +372,12 @@ impl Machine {
             match phase(order) {
                 Phase::MustWithdraw => work.push(Work::Withdraw(order_id)),
                 Phase::MustSubmit => {
-                    let ready = |order: &&OrderState| {
+                    let ready = |order: &OrderState| {
                         phase(order) == Phase::MustSubmit && self.entry(order) == Entry::Done
                     };
                     // Whatever is still to be submitted is among those looked at.
                     let looked_at = self.attention.iter().filter_map(|order_id| self.book.order(order_id));
-                    let group = group(looked_at.filter(ready), order);
+                    let group = group(looked_at, order, ready);
                     if groups.insert(group.join(",")) {
                         work.push(Work::Submit(group));
                     }
@@ -453,13 +453,18 @@ pub(crate) fn members(group: &str) -> [String; 3] {
     [group.to_owned(), contracts::child_order_id(group, 0), contracts::child_order_id(group, 1)]
 }
 
-/// Ids of the orders `among` some that came of the same decision as one, by leg and place in their group.
-fn group<'book>(among: impl Iterator<Item = &'book OrderState>, of: &OrderState) -> Vec<String> {
+/// Ids of the orders `among` some that came of the same decision as one and that `wanted` accepts, by leg and place in their
+/// group.
+fn group<'book>(
+    among: impl Iterator<Item = &'book OrderState>,
+    of: &OrderState,
+    wanted: impl Fn(&OrderState) -> bool,
+) -> Vec<String> {
     if of.decision_id.is_empty() {
         return vec![of.id().to_owned()];
     }
     let mut group: Vec<_> = among
-        .filter(|order| order.decision_id == of.decision_id)
+        .filter(|order| order.decision_id == of.decision_id && wanted(order))
         .map(|order| (order.spec.leg, place_in_group(order), order.id().to_owned()))
         .collect();
     group.sort();

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountMarked, AlertRaised, Event};
+use contracts::v1::{AccountMarked, AlertRaised, Basis, Event};
 use contracts::{Subject, basis_of, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::{AccountState, Book, FoldError, Prices, mark};
 use domain::calendar::Calendar;
@@ -47,6 +47,10 @@ const EVERY_NS: i64 = 15 * 60 * 1_000_000_000;
 const BATCH: usize = 512;
 /// Time between two looks at what no event says.
 const LOOK: Duration = Duration::from_secs(1);
+/// Least time between two measurements upon fills on the wall clock, and how many times as long as one took the next waits:
+/// however fast fills come and however much is held, most of the time is the decider's.
+const FILLS_EVERY: Duration = Duration::from_secs(1);
+const FILLS_REST: u32 = 10;
 /// How long the mark of a new quarter of an hour is waited for before the account is measured without it.
 const GRACE_NS: i64 = 10 * 1_000_000_000;
 /// Time between two reads of the sectors on the wall clock, and where one is missing.
@@ -109,6 +113,8 @@ struct Monitor {
     peaks: Peaks,
     /// Accounts with fills since then, and the last one of each.
     traded: BTreeMap<String, Event>,
+    /// When they are measured at the earliest.
+    fills_at: Instant,
     /// Accounts that could not be measured at the last prices.
     unvalued: Unvalued,
     /// Last sequence of TRADING at the start: what stands up to it may have been measured before.
@@ -154,6 +160,7 @@ impl Monitor {
             measured,
             peaks,
             traded: BTreeMap::new(),
+            fills_at: clock::now(),
             unvalued: Unvalued::default(),
             head,
             sectors: sectors.into_iter().collect(),
@@ -262,10 +269,11 @@ impl Monitor {
             && last_ns.is_some_and(|last_ns| event_ns.is_some_and(|event_ns| event_ns <= last_ns))
     }
 
-    /// Measures accounts with fills since their last measurement; several at once are measured once. What stood on the tape
-    /// at the start is folded first.
+    /// Measures accounts with fills since their last measurement, those of a second together: the next look takes what comes
+    /// too early. What stood on the tape at the start is folded first.
     async fn measure_fills(&mut self) -> Result<(), Error> {
-        if self.book.sequence() < self.head {
+        let began = clock::now();
+        if self.book.sequence() < self.head || self.traded.is_empty() || began < self.fills_at {
             return Ok(());
         }
         let traded: Vec<(String, Event)> =
@@ -274,6 +282,8 @@ impl Monitor {
             let filled_ns = fill.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
             self.measure_now(&account, &Cause::of(&fill), runtime::now_ns().max(filled_ns)).await?;
         }
+        let ended = clock::now();
+        self.fills_at = ended + FILLS_EVERY.max(ended.duration_since(began) * FILLS_REST);
         Ok(())
     }
 
@@ -407,6 +417,8 @@ impl Monitor {
             source: SERVICE.to_owned(),
             correlation_id: cause.correlation_id.clone(),
             causation_id: cause.event_id.clone(),
+            // What came between that and the event is not in it.
+            basis: vec![Basis { stream: stream::TRADING.to_owned(), sequence: self.book.sequence() }],
             body: Some(body),
             ..Event::default()
         };

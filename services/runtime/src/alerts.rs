@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::v1::event::Body;
 use contracts::v1::{AlertRaised, Event, SourceBreaker};
 use contracts::{Subject, event_id, stream, to_timestamp};
-use event_log::{Append, Expect, LogError, Tape, last_of};
+use event_log::{Append, Expect, Tape, last_of};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ns;
@@ -37,8 +37,8 @@ impl Alerts {
         Self { instance, raised: BTreeMap::new(), count: 0 }
     }
 
-    /// Has the tape say of `kind` whether it is raised, in the name of a service. What cannot be read or written is logged,
-    /// and stated with the next call.
+    /// Has the tape say of `kind` whether it is raised, in the name of a service; answers whether it does. What cannot be read
+    /// or written is logged, and stated with the next call. What another process has said already is not said again.
     pub async fn state(
         &mut self,
         tape: &Tape,
@@ -46,24 +46,13 @@ impl Alerts {
         service: &str,
         kind: &str,
         (raised, detail): (bool, String),
-    ) {
-        let alert = AlertRaised { kind: kind.to_owned(), detail, cleared: !raised, ..AlertRaised::default() };
-        let before = match self.raised.get(kind) {
-            Some(before) => *before,
-            None => match is_raised(tape, &alert).await {
-                Ok(before) => before,
-                Err(error) => {
-                    tracing::warn!(%error, service, "whether alert {kind} is raised: {error}");
-                    return;
-                }
-            },
-        };
-        self.raised.insert(kind.to_owned(), before);
-        if before == raised {
-            return;
+    ) -> bool {
+        if self.raised.get(kind) == Some(&raised) {
+            return true;
         }
         self.count = self.count.wrapping_add(1);
         let id = event_id(&format!("{}/{kind}", self.instance), "alert", self.count);
+        let alert = AlertRaised { kind: kind.to_owned(), detail, cleared: !raised, ..AlertRaised::default() };
         let event = Event {
             correlation_id: id.clone(),
             id,
@@ -73,13 +62,26 @@ impl Alerts {
             body: Some(Body::AlertRaised(alert)),
             ..Event::default()
         };
-        let Some(subject) = Subject::for_event(&event, None) else { return };
-        match crate::append(tape, shutdown, Append { subject, event, expect: Expect::Nothing }).await {
-            Ok(_) => {
-                self.raised.insert(kind.to_owned(), raised);
+        let Some(subject) = Subject::for_event(&event, None) else { return false };
+        let filter = subject.as_str().to_owned();
+        let last = match last_of(tape, stream::TRADING, &filter).await {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::warn!(%error, service, "whether alert {kind} is raised: {error}");
+                return false;
             }
-            Err(error) => tracing::warn!(%error, service, "alert {kind} not written: {error}"),
+        };
+        let body = last.event.and_then(|last| last.event.body);
+        let said = matches!(body, Some(Body::AlertRaised(alert)) if !alert.cleared);
+        if said != raised {
+            let expect = Expect::Last { filter, sequence: last.sequence };
+            if let Err(error) = crate::append(tape, shutdown, Append { subject, event, expect }).await {
+                tracing::warn!(%error, service, "alert {kind} not written: {error}");
+                return false;
+            }
         }
+        self.raised.insert(kind.to_owned(), raised);
+        true
     }
 
     /// States of every breaker of a process whether it is open, until shutdown.
@@ -118,17 +120,6 @@ impl Alerts {
         let kind = format!("breaker_{service}_{source}_{client}{of}");
         self.state(tape, shutdown, service, &kind, stated).await;
     }
-}
-
-/// Whether the last word of the tape about an alert is that it is raised.
-async fn is_raised(tape: &Tape, alert: &AlertRaised) -> Result<bool, LogError> {
-    let body = Some(Body::AlertRaised(alert.clone()));
-    let Some(subject) = Subject::for_event(&Event { body, ..Event::default() }, None) else {
-        return Ok(false);
-    };
-    let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
-    let body = last.event.and_then(|last| last.event.body);
-    Ok(matches!(body, Some(Body::AlertRaised(alert)) if !alert.cleared))
 }
 
 #[cfg(test)]
@@ -205,5 +196,27 @@ mod tests {
         assert_eq!(told(&log, &switch, "three", &["open"]).await, opened, "said already");
         let over = ("alpaca (account paper) is asked again".to_owned(), true);
         assert_eq!(told(&log, &switch, "four", &["half_open", "closed"]).await, [(words, false), over]);
+    }
+
+    #[tokio::test]
+    async fn two_processes_that_see_the_same_say_it_once() {
+        let tape: Tape = Arc::new(MemoryLog::new());
+        let shutdown = CancellationToken::new();
+        let mut both = ["one", "two"].map(|instance| Alerts::new(instance.to_owned()));
+        for raised in [false, true, true, false, true] {
+            for alerts in &mut both {
+                let stated = (raised, String::new());
+                assert!(alerts.state(&tape, &shutdown, "checker", "connections_x", stated).await);
+            }
+        }
+        let filters = ["control.>".to_owned()];
+        let all = events_under(&tape, stream::TRADING, &filters, 1..=u64::MAX).await.unwrap().into_iter();
+        let ends: Vec<bool> = all
+            .filter_map(|recorded| match recorded.event.body {
+                Some(Body::AlertRaised(alert)) => Some(alert.cleared),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ends, [false, true, false]);
     }
 }

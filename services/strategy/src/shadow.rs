@@ -56,6 +56,8 @@ impl Shadow {
                 asked.entry(market).and_modify(|asked| asked.read = true);
                 continue;
             }
+            // An instant that is taken again does not make unread what stands on the tape.
+            let read = read || asked.get(&market).is_some_and(|asked| asked.read);
             asked.insert(market, Asked { quantity: one_share(Wanted::of(leg)), read });
             if asked.len() > REMEMBERED {
                 asked.pop_first();
@@ -161,5 +163,42 @@ fn one_share(wanted: Wanted) -> Quantity {
         Wanted::Long => Quantity(E9),
         Wanted::Short => Quantity(-E9),
         Wanted::Flat => Quantity::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::Subject;
+    use contracts::v1::{Intent, SignalLeg, StrategyEnabled};
+
+    use super::*;
+    use crate::signal::basis;
+
+    const INSTANT: u64 = 5;
+
+    fn enters_long() -> Event {
+        let leg =
+            SignalLeg { symbol: "A".to_owned(), intent: Intent::EnterLong.into(), ..SignalLeg::default() };
+        let signal = Signal { strategy: "cross".to_owned(), legs: vec![leg], ..Signal::default() };
+        Event { basis: basis([INSTANT, 1]), body: Some(Body::Signal(signal)), ..Event::default() }
+    }
+
+    #[test]
+    fn what_was_read_stays_when_its_instant_is_taken_again_and_left_to_the_tape() {
+        let enabled = StrategyEnabled {
+            strategy: "cross".to_owned(),
+            mode: StrategyMode::Shadow.into(),
+            ..StrategyEnabled::default()
+        };
+        let enabled = Event { body: Some(Body::StrategyEnabled(enabled)), ..Event::default() };
+        let mut shadows = Shadows::default();
+        for (sequence, event) in (1..).zip([enabled, enters_long()]) {
+            shadows.take(&Recorded { sequence, subject: String::new(), event });
+        }
+        let subject = Subject::of(&["signal", "cross", "A"]);
+        let again = Outgoing { subject, event: enters_long() };
+        shadows.decided([&"cross".to_owned()].into_iter(), &[again], INSTANT);
+        shadows.undecided("cross", INSTANT);
+        assert_eq!(shadows.asked("cross", "A", INSTANT + 1), Some(Quantity(E9)));
     }
 }

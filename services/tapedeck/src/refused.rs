@@ -12,7 +12,7 @@ use contracts::v1::event::Body;
 use event_log::{LogError, Tape, events_under};
 use projections::queries::CONNECTIONS;
 use runtime::metrics::metrics;
-use runtime::{Alerts, Context};
+use runtime::{Alerts, Context, consumer_name};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -77,8 +77,9 @@ async fn listen(context: &Context, alerts: &mut Alerts, quiet: Duration) -> Resu
             refused.iter().filter(|(_, at)| at.elapsed() >= quiet).map(|(user, _)| user.clone()).collect();
         for user in over {
             let words = format!("{user} is refused no connection any more");
-            alerts.state(tape, shutdown, SERVICE, &kind(&user), (false, words)).await;
-            refused.remove(&user);
+            if alerts.state(tape, shutdown, SERVICE, &kind(&user), (false, words)).await {
+                refused.remove(&user);
+            }
         }
     }
 }
@@ -87,10 +88,12 @@ fn kind(user: &str) -> String {
     format!("{CONNECTIONS}{user}")
 }
 
-/// Whose connection was refused; `None` where it ended otherwise.
+/// The strategy's user whose connection was refused; `None` where it ended otherwise, or is another program's on a server of
+/// the user's own.
 fn user(payload: &[u8]) -> Option<String> {
     let ended: Ended = serde_json::from_slice(payload).ok()?;
-    (ended.reason == TOO_MANY && !ended.client.user.is_empty()).then_some(ended.client.user)
+    let user = ended.client.user;
+    (ended.reason == TOO_MANY && user.starts_with(&consumer_name(""))).then_some(user)
 }
 
 /// Who was refused connections before this process listened, as far as that is not over: as if it were now.
@@ -129,6 +132,7 @@ mod tests {
     fn a_connection_that_ends_otherwise_is_not_refused() {
         assert_eq!(user(&ended("strategy-one", TOO_MANY)).as_deref(), Some("strategy-one"));
         assert_eq!(user(&ended("strategy-one", "Client Closed")), None);
+        assert_eq!(user(&ended("somebody", TOO_MANY)), None, "another program's");
         assert_eq!(user(b"no json"), None);
     }
 

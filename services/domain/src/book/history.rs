@@ -119,12 +119,19 @@ impl History {
     /// series per symbol, all of one length.
     #[must_use]
     pub fn returns(&self, symbols: &[&str], most: usize) -> Vec<Vec<f64>> {
+        self.returns_through(symbols, most, i64::MAX)
+    }
+
+    /// [`History::returns`] as they were known at `through_ns`: of bars that had closed by then.
+    #[must_use]
+    pub fn returns_through(&self, symbols: &[&str], most: usize, through_ns: i64) -> Vec<Vec<f64>> {
         let mut closes: Vec<Vec<f64>> = vec![Vec::new(); symbols.len()];
         let known: Option<Vec<&VecDeque<PastBar>>> =
             symbols.iter().map(|name| self.bars.get(*name)).collect();
         let Some(known) = known.filter(|known| !known.is_empty()) else { return closes };
         // From the newest bar backwards, each symbol by itself: times ascend within a symbol.
-        let mut left: Vec<usize> = known.iter().map(|bars| bars.len()).collect();
+        let closed = |bars: &&VecDeque<PastBar>| bars.partition_point(|bar| bar.close_ns <= through_ns);
+        let mut left: Vec<usize> = known.iter().map(closed).collect();
         while closes[0].len() <= most && left.iter().all(|left| *left > 0) {
             let newest = known.iter().zip(&left).map(|(bars, left)| bars[left - 1].close_ns);
             // Nothing later than the earliest of them can be common.
@@ -211,17 +218,40 @@ fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
+/// A series less its mean, to be correlated with others of its length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Centred {
+    values: Vec<f64>,
+    /// Sum of their squares.
+    spread: f64,
+}
+
+impl Centred {
+    /// That of `series`.
+    #[must_use]
+    pub fn of(series: &[f64]) -> Self {
+        let centre = mean(series);
+        let values: Vec<f64> = series.iter().map(|value| value - centre).collect();
+        let spread = values.iter().map(|value| value.powi(2)).sum();
+        Self { values, spread }
+    }
+
+    /// Correlation with another one; `None` when they are not of one length or one of them does not move.
+    #[must_use]
+    pub fn correlation(&self, other: &Self) -> Option<f64> {
+        if self.values.len() != other.values.len() || self.values.len() < 2 {
+            return None;
+        }
+        let together: f64 = self.values.iter().zip(&other.values).map(|(x, y)| x * y).sum();
+        let product = (self.spread * other.spread).sqrt();
+        (product > 0.0).then(|| (together / product).clamp(-1.0, 1.0))
+    }
+}
+
 /// Correlation of two series of one length; `None` when one of them does not move.
 #[must_use]
 pub fn correlation(first: &[f64], second: &[f64]) -> Option<f64> {
-    if first.len() != second.len() || first.len() < 2 {
-        return None;
-    }
-    let (a, b) = (mean(first), mean(second));
-    let together: f64 = first.iter().zip(second).map(|(x, y)| (x - a) * (y - b)).sum();
-    let spread = |values: &[f64], centre: f64| values.iter().map(|v| (v - centre).powi(2)).sum::<f64>();
-    let product = (spread(first, a) * spread(second, b)).sqrt();
-    (product > 0.0).then(|| (together / product).clamp(-1.0, 1.0))
+    Centred::of(first).correlation(&Centred::of(second))
 }
 
 /// The value below which a share of the values lies, between the two nearest in proportion; `None` without any.
@@ -293,6 +323,7 @@ mod tests {
         fn returns_are_of_the_last_times_that_all_have(
             times in prop::collection::vec(prop::collection::btree_set(0_i64..80, 0..60), 0..4),
             most in 0_usize..70,
+            through in 0_i64..80,
         ) {
             let names = ["A", "B", "C", "D"];
             let mut history = History::default();
@@ -309,6 +340,13 @@ mod tests {
             let expected: Vec<f64> = closes.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect();
             let returns = history.returns(&names[..times.len()], most);
             prop_assert_eq!(returns, vec![expected; times.len()]);
+            // What closed later is as if it had never been told.
+            let mut before = History::default();
+            for (name, times) in names.iter().zip(&times) {
+                times.range(..=through).for_each(|time| before.observe(name, &bar(*time)));
+            }
+            let names = &names[..times.len()];
+            prop_assert_eq!(history.returns_through(names, most, through), before.returns(names, most));
         }
     }
 }

@@ -45,8 +45,8 @@ pub struct Finding {
 }
 
 /// Measures the account of `mark`, whose positions are those of `book`, with the returns that `prices` remember and the peaks
-/// of `before`. Whatever strategies and sectors there are, positions are gone through once, and bars once for each of them
-/// that holds something.
+/// of `before`. Whatever strategies and sectors there are, positions are gone through once; for each of them that holds
+/// something the bars of its symbols once, and the pairs of these.
 #[must_use]
 pub fn measure(
     book: &Book,

@@ -112,6 +112,23 @@ fn value_at_risk_its_tail_and_the_correlation_are_those_of_the_same_returns() {
 }
 
 #[test]
+fn bars_that_closed_behind_the_prices_of_the_mark_do_not_count() {
+    let mut world = world();
+    let of_then = mark(&world.book, ACCOUNT, &world.prices, false).unwrap();
+    let at_then = |world: &World| {
+        measure(&world.book, &world.prices, &of_then, &Sectors::default(), &Before::default())
+    };
+    let before = at_then(&world);
+    // The market is read further than the mark: of both symbols together, then of one of them.
+    for bars in [&[(SYMBOL, &[25.0][..]), (OTHER, &[40.0][..])][..], &[(SYMBOL, &[30.0][..])][..]] {
+        world.now_ns += 3_600_000_000_000;
+        world.bars(bars);
+        assert_eq!(at_then(&world), before);
+    }
+    assert_eq!(measured(&world, &[]).bars, 41, "those that both have count at a mark behind them");
+}
+
+#[test]
 fn exposure_is_by_strategy_symbol_and_the_sector_that_a_profile_names() {
     let world = world();
     let line = |name, gross: &str, net: &str, share| (name, gross.to_owned(), net.to_owned(), share);

@@ -26,10 +26,19 @@ impl Shell {
             let order = shell.machine.book().order(order_id);
             order.and_then(|order| order.replace.as_ref()).map(|replace| replace.requested)
         };
+        // A cancel makes new terms void.
+        let is_void =
+            |shell: &Self| shell.machine.book().order(order_id).is_none_or(|order| order.cancel_requested);
+        if is_void(self) {
+            return Ok(());
+        }
         let asked_before = requested(self) == Some(true);
         if !asked_before {
             self.store_and_log(vec![Step::RequestReplace { order_id: order_id.to_owned() }]).await?;
             self.catch_up().await?;
+        }
+        if is_void(self) {
+            return Ok(());
         }
         let Some(order) = self.machine.book().order(order_id).cloned() else { return Ok(()) };
         let Some(replace) = order.replace.clone().filter(|replace| replace.requested) else { return Ok(()) };

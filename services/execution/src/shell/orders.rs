@@ -7,7 +7,7 @@ use contracts::stream;
 use contracts::{Subject, client_order_id};
 use domain::book::PositionKey;
 use domain::order::{BrokerReport, OrderState, Phase, phase};
-use event_log::last_of;
+use event_log::{MAX_BATCH, last_of};
 use planted::Bug;
 use runtime::clock;
 
@@ -89,7 +89,10 @@ impl Shell {
                     self.stop_first().await?;
                     self.ask(order_id).await?;
                 }
-                Work::Replace(order_id) => self.replace(order_id).await?,
+                Work::Replace(order_id) => {
+                    self.stop_first().await?;
+                    self.replace(order_id).await?;
+                }
                 Work::Forgo(order_id) => {
                     self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
                 }
@@ -105,9 +108,7 @@ impl Shell {
                 Work::Cancel(_) => {}
             }
         }
-        for groups in groups.chunks(self.groups_at_once(&groups)) {
-            self.submit_groups(groups).await?;
-        }
+        self.submit_groups(&groups).await?;
         self.close(&closings).await?;
         if singles.is_empty() {
             return Ok(());
@@ -190,8 +191,20 @@ impl Shell {
         if groups.iter().any(|legs| legs.iter().any(is_remote)) { 1 } else { GROUPS_MAX }
     }
 
-    /// Submits groups: all of each, or nothing of any. An atomic batch of many events costs no more than one of two.
+    /// Submits groups, as many together as may be.
     async fn submit_groups(&mut self, groups: &[&[String]]) -> Result<(), Error> {
+        let at_once = self.groups_at_once(groups);
+        let mut rest = groups;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(first_together(rest, at_once));
+            self.submit_together(now).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Submits groups: all of each, or nothing of any. An atomic batch of many events costs no more than one of two.
+    async fn submit_together(&mut self, groups: &[&[String]]) -> Result<(), Error> {
         self.stop_first().await?;
         let wanted = groups.iter().filter(|legs| !legs.iter().any(|order_id| self.is_called_off(order_id)));
         let legs: Vec<String> = wanted.flat_map(|legs| self.without_exits(legs)).collect();
@@ -419,6 +432,16 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+/// How many of the first groups go together: at most so many, and no more orders than one atomic batch takes.
+fn first_together(groups: &[&[String]], most: usize) -> usize {
+    let mut orders = 0;
+    let fits = |legs: &&&[String]| {
+        orders += legs.len();
+        orders <= MAX_BATCH
+    };
+    groups.iter().take(most).take_while(fits).count().max(1)
 }
 
 /// The end of an order that its broker does not have and that is not sent, or not again.

@@ -97,6 +97,9 @@ impl Shell {
             compared.extend(self.find_orders(account, whole, &mut tallies).await?);
         }
         compared.extend(self.to_compare(whole));
+        if whole {
+            compared.extend(self.orders_at_odds().await);
+        }
         for order_id in compared {
             self.true_up(&order_id, &mut tallies).await?;
         }

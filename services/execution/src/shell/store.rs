@@ -59,7 +59,7 @@ impl Shell {
     /// where that is refused, or its outcome not known, each by itself.
     async fn append_chunk(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
         let tape = &self.context.tape;
-        if (TOGETHER_MIN..=BATCH_MAX).contains(&appends.len()) {
+        if appends.len() >= TOGETHER_MIN {
             match tape.append_batch(appends.clone()).await {
                 Ok(stored) => return stored.into_iter().map(Ok).collect(),
                 Err(error) => tracing::debug!(%error, "one by one: {error}"),
@@ -158,7 +158,7 @@ impl Shell {
         }
     }
 
-    /// The next appends that may go out together: at most one per aggregate.
+    /// The next appends that may go out together: at most one per aggregate, and as many as one batch takes.
     fn chunk(
         &mut self,
         todo: &mut VecDeque<Step>,
@@ -166,7 +166,9 @@ impl Shell {
     ) -> Vec<(Step, Append)> {
         let mut chunk = Vec::new();
         let mut aggregates = BTreeSet::new();
-        while let Some(step) = todo.pop_front() {
+        while chunk.len() < BATCH_MAX
+            && let Some(step) = todo.pop_front()
+        {
             match self.machine.decide(&step) {
                 Ok(None) => {}
                 Ok(Some(append)) => {

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::day::undisturbed;
 use crate::support::{
-    ACCOUNTS, E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, everything, limit, order,
-    session,
+    ACCOUNTS, E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, everything, leg, limit,
+    order, session,
 };
 
 /// A tenth of a bar's 1,000 shares.
@@ -146,6 +146,35 @@ async fn a_bar_is_matched_once_where_the_marks_have_to_wait() {
     let book = book(&tape).await;
     assert_eq!(book.order(&first.order_id).unwrap().status, OrderStatus::Filled);
     assert_eq!(book.order(&second.order_id).unwrap().filled, Quantity::ZERO, "the bar had nothing left");
+    shutdown.cancel();
+    service.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn groups_of_more_orders_than_one_batch_takes_are_submitted_in_several() {
+    const GROUPS: usize = 20;
+    const LEGS: u32 = 60;
+    let tape = MemoryLog::new();
+    let script = Script { tape: tape.clone(), framed: true };
+    script.setup_accounts(&ACCOUNTS, costs()).await;
+    for group in 0..GROUPS {
+        let name = format!("basket {group}");
+        let of =
+            |number: u32| leg(&name, number, gtc(order(&name, "paper", &format!("S{number}"), Side::Buy, 1)));
+        let legs: Vec<OrderSpec> = (0..LEGS).map(of).collect();
+        script.approve(&name, OPEN_NS, &legs, &[]).await;
+    }
+    let shutdown = CancellationToken::new();
+    let context = context(Arc::new(tape.clone()), ClockMode::Tape, shutdown.clone());
+    let service = tokio::spawn(execution::run(context, config(&tape, Staleness::Behind(0))));
+    let all = GROUPS * usize::try_from(LEGS).unwrap();
+    assert!(all > event_log::MAX_BATCH);
+    script
+        .until("all are accepted", async || {
+            let book = book(&tape).await;
+            book.open_orders().filter(|order| order.accepted_ns.is_some()).count() == all
+        })
+        .await;
     shutdown.cancel();
     service.await.unwrap().unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::v1::RiskMeasured;
 use contracts::v1::event::Body;
-use contracts::{Subject, stream};
+use contracts::{Subject, basis_of, stream};
 use domain::risk::monitor::Before;
 use event_log::{LogError, Recorded, Tape, events_under};
 
@@ -14,7 +14,7 @@ const ANEW: [&str; 3] = ["breaker_reset", "transferred", "external"];
 #[derive(Default)]
 struct Known {
     before: Before,
-    /// Sequence of the measurement that stood last at the start.
+    /// Last sequence of TRADING that the measurement is made of that stood last at the start.
     sequence: u64,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Peaks {
 }
 
 impl Peaks {
-    /// Takes the last measurement of an account, and what came behind it up to `through`; the rest is read as it comes.
+    /// Takes the last measurement of an account, and what it had not read yet up to `through`; the rest is read as it comes.
     pub async fn read(
         &mut self,
         tape: &Tape,
@@ -37,21 +37,23 @@ impl Peaks {
             Some(Body::RiskMeasured(measured)) => Before::of(measured.clone()),
             _ => Before::default(),
         };
-        if last.sequence < through {
+        // One of a version that did not state it is made of everything before it.
+        let sequence = basis_of(&last.event, stream::TRADING).unwrap_or(last.sequence);
+        if sequence < through {
             let filter = |token| Subject::of(&["account", account, token]).as_str().to_owned();
-            let since = last.sequence + 1..=through;
+            let since = sequence + 1..=through;
             let found = events_under(tape, stream::TRADING, &ANEW.map(filter), since).await?;
             found
                 .iter()
                 .filter_map(|recorded| recorded.event.body.as_ref())
                 .for_each(|body| before.take(body));
         }
-        let known = Known { before, sequence: last.sequence };
+        let known = Known { before, sequence };
         self.accounts.insert(account.to_owned(), known);
         Ok(())
     }
 
-    /// Takes an event of TRADING. One from before the measurement that stood last at the start is in that.
+    /// Takes an event of TRADING. One that the measurement is made of that stood last at the start is in that.
     pub fn take(&mut self, recorded: &Recorded) {
         let Some(body) = &recorded.event.body else { return };
         let Some(account) = Before::account_of(body) else { return };

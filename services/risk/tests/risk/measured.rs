@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
-use contracts::v1::{BreakerKind, BreakerReset, BreakerTripped, Origin, RiskMeasured, Side};
+use contracts::v1::{Basis, BreakerKind, BreakerReset, BreakerTripped, Origin, RiskMeasured, Side};
 use domain::calendar::Calendar;
 use domain::money::Amount;
 use runtime::clock::VirtualClock;
@@ -198,6 +198,30 @@ async fn on_the_wall_clock_a_fill_is_measured_at_once_and_the_time_where_no_mark
 }
 
 #[tokio::test]
+async fn fills_in_quick_succession_are_measured_together() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    let running = ready(&world).await;
+    until(async || measured(&world).await == [1]).await;
+    clock.to(7);
+    let began = Instant::now();
+    for number in 0..40 {
+        fill(&world, &format!("buy{number}"), Side::Buy, 6).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The last of them is measured as well: 4,000 shares at 110.
+    let gross = async || Amount::from_wire(last(&world).await.gross_exposure.as_ref()).to_string();
+    until(async || gross().await == "440000").await;
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    running.stop().await;
+    let count = measured(&world).await.len() - 1;
+    assert!(count <= seconds + 2, "{count} in {seconds} s");
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
 async fn what_has_no_price_is_measured_as_soon_as_it_has_one() {
     let clock = Moved::at(1);
     let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
@@ -297,6 +321,35 @@ async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_th
     until(async || measured(&world).await == [1, 16, 31]).await;
     third.stop().await;
     assert_eq!(result(&world).await, stands("500", "500", 0));
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn what_a_measurement_had_not_read_yet_lets_peaks_begin_anew_after_a_start() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    fill(&world, "buy", Side::Buy, 0).await;
+    let running = ready(&world).await;
+    until(async || measured(&world).await == [1]).await;
+    running.stop().await;
+    let read = world.trading().await;
+
+    // The reset comes while the next measurement is on its way to the tape.
+    let kind = BreakerKind::Drawdown.into();
+    let reset = BreakerReset { account: ACCOUNT.to_owned(), kind, ..BreakerReset::default() };
+    world.put(events::event("reset", T0 + 2 * MINUTE, Body::BreakerReset(reset))).await;
+    let body = Body::RiskMeasured(last(&world).await);
+    let mut crossed = events::event("crossed", T0 + 2 * MINUTE, body);
+    crossed.basis = vec![Basis { stream: "TRADING".to_owned(), sequence: read }];
+    world.put(crossed).await;
+    world.put(events::bar("SPY", T0 + 3 * MINUTE, 105, Origin::Live)).await;
+    let again = ready(&world).await;
+    clock.to(16);
+    until(async || measured(&world).await == [1, 2, 16]).await;
+    again.stop().await;
+    assert_eq!(result(&world).await, ("500".to_owned(), "500".to_owned(), Some(0)));
     runtime::clock::set_virtual(None);
 }
 

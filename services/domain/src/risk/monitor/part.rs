@@ -1,15 +1,17 @@
 //! What is measured alike of an account, of its strategies and of its sectors: each is a part of what the account holds.
 //!
 //! Value at risk is historical (95 %, one bar), of positions as they are, as `empyrical` defines both it and the mean beyond
-//! it, on returns at times that all symbols of the part have. The correlation of two symbols is reckoned once, however many
-//! parts hold both.
+//! it, on returns at times that all symbols of the part have. Bars that closed behind the prices of the mark do not count: the
+//! account was not valued at them. A symbol's returns are prepared once for all correlations; that of two symbols whose bars
+//! are not of the same times is reckoned once, however many parts hold both.
 
 use std::collections::BTreeMap;
 
+use contracts::from_timestamp;
 use contracts::v1::{AccountMarked, RiskGroup};
 
 use super::share_e9;
-use crate::book::history::{RETURNS_MIN, correlation, quantile};
+use crate::book::history::{Centred, History, RETURNS_MIN, correlation, quantile};
 use crate::book::{AccountState, Book, PositionState, Prices};
 use crate::money::{Amount, Price, Quantity};
 use crate::risk::guard::VAR_TAIL;
@@ -75,14 +77,33 @@ pub(super) struct Gauge<'of> {
     equity: Amount,
     gross: Amount,
     peak_equity: Amount,
-    /// By pair of symbols; none of two that cannot be compared.
+    /// When the newest price of the mark was made.
+    through_ns: i64,
+    series: BTreeMap<&'of str, Series>,
+    /// By pair of symbols whose bars are not of the same times; none of two that cannot be compared.
     correlations: BTreeMap<(&'of str, &'of str), Option<f64>>,
+}
+
+/// The last returns of a symbol, and the times of the closes that they are of.
+struct Series {
+    closes_ns: Vec<i64>,
+    returns: Centred,
+}
+
+impl Series {
+    fn of(history: &History, symbol: &str, through_ns: i64) -> Self {
+        let closed = history.of(symbol).rev().map(|bar| bar.close_ns).skip_while(|at| *at > through_ns);
+        let closes_ns = closed.take(BARS + 1).collect();
+        let returns = history.returns_through(&[symbol], BARS, through_ns).pop().unwrap_or_default();
+        Self { closes_ns, returns: Centred::of(&returns) }
+    }
 }
 
 impl<'of> Gauge<'of> {
     pub fn new(book: &'of Book, prices: &'of Prices, mark: &'of AccountMarked) -> Self {
         let row = book.account(&mark.account);
         let equity = Amount::from_wire(mark.equity.as_ref());
+        let times = mark.prices.iter().filter_map(|of| of.time.as_ref().and_then(from_timestamp));
         Self {
             prices,
             row,
@@ -90,6 +111,9 @@ impl<'of> Gauge<'of> {
             equity,
             gross: Amount::from_wire(mark.gross_exposure.as_ref()),
             peak_equity: row.map_or(equity, |row| row.peak_with(equity)),
+            // A mark without prices is one of an account that holds nothing over all strategies.
+            through_ns: times.max().unwrap_or(i64::MAX),
+            series: BTreeMap::new(),
             correlations: BTreeMap::new(),
         }
     }
@@ -127,7 +151,7 @@ impl<'of> Gauge<'of> {
         let largest = found.values.iter().max_by_key(|(_, value)| value.abs());
         found.largest = largest.map(|(symbol, value)| (share_e9(value.abs(), self.equity), *symbol));
         self.at_risk(&mut found);
-        found.correlation = self.most_correlated(&found.values);
+        found.correlation = self.most_correlated(part);
         found
     }
 
@@ -160,7 +184,7 @@ impl<'of> Gauge<'of> {
     /// Value at risk and the mean beyond it, and the returns they are of.
     fn at_risk(&self, found: &mut Figures<'of>) {
         let symbols: Vec<&str> = found.values.keys().copied().collect();
-        let returns = self.prices.history().returns(&symbols, BARS);
+        let returns = self.prices.history().returns_through(&symbols, BARS, self.through_ns);
         let bars = returns.first().map_or(0, Vec::len);
         found.bars = u32::try_from(bars).unwrap_or(u32::MAX);
         if bars < RETURNS_MIN || self.equity <= Amount::ZERO {
@@ -187,13 +211,28 @@ impl<'of> Gauge<'of> {
     }
 
     /// The two positions whose returns go most together, as bets: against each other when one of them is short.
-    fn most_correlated(&mut self, values: &BTreeMap<&'of str, Amount>) -> Option<(f64, &'of str, &'of str)> {
-        let bets: Vec<(&'of str, bool)> =
-            values.iter().map(|(symbol, value)| (*symbol, *value > Amount::ZERO)).collect();
+    fn most_correlated(&mut self, part: &Part<'of>) -> Option<(f64, &'of str, &'of str)> {
+        let Self { prices, through_ns, series, correlations, .. } = self;
+        let (history, through_ns) = (prices.history(), *through_ns);
+        let held = || part.held.iter().filter(|(_, quantity)| **quantity != Quantity::ZERO);
+        for (symbol, _) in held() {
+            series.entry(*symbol).or_insert_with(|| Series::of(history, symbol, through_ns));
+        }
+        let bet = |(symbol, quantity): (&&'of str, &Quantity)| {
+            let known = series.get(*symbol).filter(|series| series.closes_ns.len() > RETURNS_MIN)?;
+            Some((*symbol, *quantity > Quantity::ZERO, known))
+        };
+        let bets: Vec<(&'of str, bool, &Series)> = held().filter_map(bet).collect();
         let mut most: Option<(f64, &'of str, &'of str)> = None;
-        for (index, (first, first_is_long)) in bets.iter().copied().enumerate() {
-            for (second, second_is_long) in bets[index + 1..].iter().copied() {
-                let Some(value) = self.together(first, second) else { continue };
+        for (index, (first, first_is_long, one)) in bets.iter().copied().enumerate() {
+            for (second, second_is_long, other) in bets[index + 1..].iter().copied() {
+                let value = if one.closes_ns == other.closes_ns {
+                    one.returns.correlation(&other.returns)
+                } else {
+                    let apart = || of_common_times(history, first, second, through_ns);
+                    *correlations.entry((first, second)).or_insert_with(apart)
+                };
+                let Some(value) = value else { continue };
                 let value = if first_is_long == second_is_long { value } else { -value };
                 if most.is_none_or(|(known, ..)| value > known) {
                     most = Some((value, first, second));
@@ -202,14 +241,11 @@ impl<'of> Gauge<'of> {
         }
         most
     }
+}
 
-    /// The correlation of two symbols, `first` before `second` by name.
-    fn together(&mut self, first: &'of str, second: &'of str) -> Option<f64> {
-        let history = self.prices.history();
-        *self.correlations.entry((first, second)).or_insert_with(|| {
-            let returns = history.returns(&[first, second], BARS);
-            let [one, other] = returns.as_slice() else { return None };
-            correlation(one, other).filter(|_| one.len() >= RETURNS_MIN)
-        })
-    }
+/// The correlation of two symbols over the times that both have.
+fn of_common_times(history: &History, first: &str, second: &str, through_ns: i64) -> Option<f64> {
+    let returns = history.returns_through(&[first, second], BARS, through_ns);
+    let [one, other] = returns.as_slice() else { return None };
+    correlation(one, other).filter(|_| one.len() >= RETURNS_MIN)
 }

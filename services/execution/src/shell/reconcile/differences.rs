@@ -1,5 +1,7 @@
 //! Differences: settled by the report that was missing, and stated with what became of them.
 
+use std::collections::BTreeSet;
+
 use broker::Report;
 use contracts::stream;
 use contracts::v1::event::Body;
@@ -78,9 +80,23 @@ impl Shell {
         Ok(())
     }
 
+    /// Orders of which something stands. They are compared whenever everything is, however long ago they ended: what was not
+    /// looked at is not over.
+    pub(super) async fn orders_at_odds(&mut self) -> BTreeSet<String> {
+        let order_ids = self.standing.orders(|account| self.broker.is_remote_for(account));
+        for order_id in &order_ids {
+            self.bring(order_id).await;
+        }
+        order_ids
+    }
+
     /// States that what stood of an account is over, as far as a comparison of all of it did not find it.
     pub(super) async fn end_standing(&mut self, account: &str) -> Result<(), Error> {
         for differed in self.standing.gone(account) {
+            // One that the read model did not bring was not compared.
+            if !differed.order_id.is_empty() && self.machine.book().order(&differed.order_id).is_none() {
+                continue;
+            }
             let over = BrokerDiffered { over: true, ..differed };
             tracing::info!(account, order_id = over.order_id, "not found any more: {}", over.detail);
             self.standing.take(&over);
@@ -131,6 +147,12 @@ impl Unsettled {
             self.take(differed);
         }
         is_new
+    }
+
+    /// Orders of which something stands, of the accounts that are `asked` of.
+    fn orders(&self, asked: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let of_orders = self.open.iter().filter(|open| !open.order_id.is_empty() && asked(&open.account));
+        of_orders.map(|open| open.order_id.clone()).collect()
     }
 
     /// What stood of an account and was not found.

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner};
 use runtime::ClockMode;
 
-use super::Stage;
-use super::world::Held;
+use super::world::{Answer, Held, Step, Told};
+use super::{ACCEPTED, SHARES, Stage};
 use crate::support::{E9, OPEN_NS, action, bar, book, everything};
 
 const MINUTE_NS: i64 = 60 * E9;
@@ -92,11 +92,11 @@ impl Stage {
         .collect()
     }
 
-    /// Of each difference in an order whether it is over.
-    async fn orders_told(&self) -> Vec<bool> {
+    /// Of each difference of a kind whether it is over.
+    async fn told(&self, kind: DifferenceKind) -> Vec<bool> {
         let all = everything(&self.script.tape).await.into_iter();
         all.filter_map(|recorded| match recorded.event.body {
-            Some(Body::BrokerDiffered(event)) if event.kind() == DifferenceKind::Order => Some(event.over),
+            Some(Body::BrokerDiffered(event)) if event.kind() == kind => Some(event.over),
             _ => None,
         })
         .collect()
@@ -197,16 +197,42 @@ async fn an_order_that_is_not_this_tapes_stands_until_a_comparison_does_not_find
     comes(&stage);
     for _ in 0..2 {
         stage.restart().await;
-        assert_eq!(stage.orders_told().await, [false], "once, whoever compares");
+        assert_eq!(stage.told(DifferenceKind::Order).await, [false], "once, whoever compares");
     }
     stage.outside.0.lock().unwrap().orders.remove("theirs");
     for _ in 0..2 {
         stage.restart().await;
-        assert_eq!(stage.orders_told().await, [false, true]);
+        assert_eq!(stage.told(DifferenceKind::Order).await, [false, true]);
     }
     comes(&stage);
     stage.restart().await;
-    assert_eq!(stage.orders_told().await, [false, true, false], "it is there again");
+    assert_eq!(stage.told(DifferenceKind::Order).await, [false, true, false], "it is there again");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_of_an_order_that_ended_stands_although_nothing_lists_the_order_any_more() {
+    let mut stage = Stage::new(ClockMode::Tape).await;
+    stage.outside.0.lock().unwrap().price = Some(50);
+    stage.order(0, Answer::Given, ACCEPTED).await;
+    stage.outside.0.lock().unwrap().apply(Step::Fill { order: 0, shares: SHARES, told: Told::Once });
+    stage
+        .until("it is filled", async |stage| {
+            book(&stage.script.tape).await.net_quantity("paper", "A") == Quantity(SHARES * E9)
+        })
+        .await;
+    // More than was ordered: nothing here takes that over.
+    stage.outside.0.lock().unwrap().held(0).unwrap().executions.push(("more".to_owned(), 10));
+    stage.restart().await;
+    assert_eq!(stage.told(DifferenceKind::Fill).await, [false]);
+    stage.outside.0.lock().unwrap().lists_open_only = true;
+    stage.restart().await;
+    assert_eq!(stage.told(DifferenceKind::Fill).await, [false], "it was not settled");
+    stage.outside.0.lock().unwrap().held(0).unwrap().executions.pop();
+    for _ in 0..2 {
+        stage.restart().await;
+        assert_eq!(stage.told(DifferenceKind::Fill).await, [false, true]);
+    }
     stage.end().await;
 }
 

@@ -5,7 +5,7 @@ use contracts::v1::{OrderSpec, Side, TimeInForce, TradingKilled, TradingResumed}
 use event_log::Recorded;
 use runtime::ClockMode;
 
-use super::world::{Answer, Step, Told};
+use super::world::{Answer, SYMBOLS, Step, Told};
 use super::{ACCEPTED, Stage};
 use crate::kill::put;
 use crate::support::{OPEN_NS, book, everything, limit, order};
@@ -20,7 +20,7 @@ impl Stage {
         self.outside.0.lock().unwrap().turns = turns;
     }
 
-    /// Waits until so many submissions have come to the broker.
+    /// Waits until so many submissions and requests for new terms have come to the broker.
     async fn until_come(&self, count: usize) {
         self.until("it came to the broker", async |stage| stage.outside.0.lock().unwrap().came == count)
             .await;
@@ -61,6 +61,31 @@ async fn a_kill_switch_that_is_pulled_between_two_orders_comes_before_the_second
     assert_eq!(stage.landed(), 3, "nothing is sent after it");
     let tape = book(&stage.script.tape).await;
     assert_eq!(tape.open_orders().filter(|order| order.cancel_requested).count(), 3);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_switch_that_is_pulled_meanwhile_makes_new_terms_void_that_were_not_asked_for() {
+    let stage = Stage::new(ClockMode::Tape).await;
+    for number in 0..SYMBOLS.len() {
+        stage.order(number, Answer::Given, &["accepted"]).await;
+    }
+    // While another order is on its way, both get new terms: they are looked at together.
+    stage.let_through(Some(0));
+    stage.order(3, Answer::Given, &["submitted"]).await;
+    stage.until_come(3).await;
+    for (number, symbol) in SYMBOLS.iter().enumerate() {
+        let spec = order(&format!("order {number}"), "paper", symbol, Side::Buy, 50);
+        let spec = OrderSpec { revision: 1, ..limit(spec, 50, TimeInForce::Gtc) };
+        stage.script.approve(&format!("terms {number}"), OPEN_NS, &[spec], &[]).await;
+    }
+    stage.let_through(Some(1));
+    stage.until_come(4).await;
+    let kill = TradingKilled { account: "paper".into(), ..TradingKilled::default() };
+    put(&stage.script.tape, "kill", Body::TradingKilled(kill)).await;
+    stage.let_through(None);
+    stage.until("all are to be cancelled", async |stage| stage.outside.0.lock().unwrap().cancels >= 3).await;
+    assert_eq!(stage.outside.0.lock().unwrap().replaced, 1, "the other one is asked for no new terms");
     stage.end().await;
 }
 

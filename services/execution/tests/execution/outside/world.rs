@@ -103,6 +103,8 @@ pub struct World {
     /// What a share of either is worth, where the broker says so.
     pub price: Option<i64>,
     pub executed: usize,
+    /// It lists no orders that have ended.
+    pub lists_open_only: bool,
     /// What it books without a trade.
     pub booked: Vec<Activity>,
     /// What of it cannot be read.
@@ -111,10 +113,14 @@ pub struct World {
     pub asked: usize,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
-    /// How many more submissions it lets through; without a number all of them.
+    /// How many more submissions and requests for new terms it lets through; without a number all of them.
     pub turns: Option<usize>,
-    /// Submissions that came to it, let through or not.
+    /// Those that came to it, let through or not.
     pub came: usize,
+    /// Requests for new terms that were let through.
+    pub replaced: usize,
+    /// Requests to cancel.
+    pub cancels: usize,
     /// Submissions by client order id that reached the broker.
     pub landed: BTreeMap<String, usize>,
 }
@@ -196,7 +202,7 @@ impl World {
 pub struct Outside(pub Arc<Mutex<World>>);
 
 impl Outside {
-    /// Waits until a submission is let through.
+    /// Waits until a request is let through.
     async fn turn(&self) {
         self.0.lock().unwrap().came += 1;
         loop {
@@ -263,7 +269,15 @@ impl Broker for Outside {
     }
 
     async fn cancel(&mut self, _: &OrderSpec, _: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        self.0.lock().unwrap().cancels += 1;
         Ok(Vec::new())
+    }
+
+    async fn replace(&mut self, order: &OrderState, _: i64) -> Result<Vec<Report>, BrokerError> {
+        self.turn().await;
+        self.0.lock().unwrap().replaced += 1;
+        let report = BrokerReport::ReplaceRejected { reason: "it stays as it is".to_owned() };
+        Ok(vec![Report { order_id: order.id().to_owned(), report }])
     }
 
     async fn truth(&mut self, order: &OrderState) -> Result<Option<BrokerTruth>, BrokerError> {
@@ -314,7 +328,8 @@ impl Broker for Outside {
 
     async fn listed_orders(&mut self, account: &str) -> Result<Option<Vec<ListedOrder>>, BrokerError> {
         let world = self.0.lock().unwrap();
-        let own = world.orders.iter().filter(|_| account == "paper");
+        let is_listed = |held: &Held| account == "paper" && (held.works() || !world.lists_open_only);
+        let own = world.orders.iter().filter(|(_, held)| is_listed(held));
         let listed = own.map(|(client, held)| ListedOrder {
             client_order_id: client.clone(),
             broker_order_id: format!("b-{}", held.spec.order_id),
