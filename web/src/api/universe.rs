@@ -14,6 +14,7 @@ use super::fields::{Asked, Field, Fields, Kind, field, symbol};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::overview::market_now;
 
 /// A group of symbols of the configuration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -71,11 +72,11 @@ pub fn grouped(app: &App) -> Vec<String> {
     once(app.config.universe.values().flatten().cloned())
 }
 
-/// What the read models have of symbols now.
+/// What the read models have of symbols now: where a market of the past is played, now is where it stands.
 pub async fn standings(app: &App, symbols: &[String]) -> Result<Vec<SymbolStanding>, PageError> {
     let standard = Standard {
         calendar: app.config.calendar,
-        now_ns: runtime::now_ns(),
+        now_ns: market_now(app).await?.unwrap_or_else(runtime::now_ns),
         stale_sessions: app.config.stale_sessions,
     };
     Ok(queries::standings(&app.config.pool, symbols, standard).await?)

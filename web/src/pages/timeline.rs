@@ -81,7 +81,7 @@ impl Control {
         };
         Ok(Self {
             path,
-            live: params.without(&[FIELD]).link(path),
+            live: params.without(&[FIELD, "before", "after"]).link(path),
             as_of: params.owned(FIELD).unwrap_or_default(),
             kept: params.without(&[FIELD, "before", "after"]).into_fields(),
             sequence: past.as_ref().map_or(head, |past| past.sequence()),

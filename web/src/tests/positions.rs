@@ -147,6 +147,9 @@ async fn orders_and_strategies_have_a_past_too() {
     assert!(orders.contains("<input type=\"hidden\" name=\"tab\" value=\"all\">"));
     assert!(orders.contains(&format!("href=\"/orders.csv?tab=all&#38;as_of=seq%3A{head}\"")), "{orders}");
     assert!(orders.contains("href=\"/orders?tab=all\">Back to live</a>"));
+    // Where the list of then was turned to is no place in that of now.
+    let turned = deck.get(&format!("/orders?tab=all&as_of=seq:{head}&before=9.9")).await.text;
+    assert!(turned.contains("href=\"/orders?tab=all\">Back to live</a>"), "{turned}");
     let strategies = deck.get(&format!("/strategies?as_of=seq:{head}")).await.text;
     assert!(strategies.contains("id=\"s-momentum\""), "{strategies}");
     let then = "2026-01-06T18:30:00Z";

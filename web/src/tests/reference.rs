@@ -208,3 +208,11 @@ async fn the_universe_says_of_each_symbol_whether_it_is_listed() {
     // What has ended stands before what nobody knows.
     assert!(page.find("id=\"universe-AAPL\"") < page.find("id=\"universe-SPY\""));
 }
+
+#[tokio::test]
+async fn a_symbol_is_stale_by_the_clock_of_the_tape() {
+    let deck = Deck::traded().await;
+    let universe = json(&deck, "/api/v1/universe?symbols=AAPL").await;
+    let apple = &universe["symbols"][0];
+    assert_eq!((&apple["state"], &apple["sessions_since"]), (&"bars".into(), &0.into()), "{universe}");
+}

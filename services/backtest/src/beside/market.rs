@@ -12,7 +12,8 @@ use engine::Shown;
 const SOURCE: &str = "rehearsal";
 
 /// The numbered events of an instant: session opened, corporate actions, bars, session closed; where one session opens as
-/// another closes, the closed one is the one before it.
+/// another closes, the closed one is the one before it. Before the range there are bars and actions alone, as after an
+/// import: nobody had an account that a session could have opened for.
 pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
     let origin = if shown.live { Origin::Rehearsal } else { Origin::Import };
     let source = shown.bars.first().map_or(SOURCE, |(series, _)| &*series.source);
@@ -21,7 +22,8 @@ pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
         (subject, of_session(shown.exchange, session, phase))
     };
     let mut events = Vec::with_capacity(shown.bars.len() + shown.actions.len() + 2);
-    let (first, last) = if shown.closed.is_some() { (None, shown.opened) } else { (shown.opened, None) };
+    let (opened, closed) = if shown.live { (shown.opened, shown.closed) } else { (None, None) };
+    let (first, last) = if closed.is_some() { (None, opened) } else { (opened, None) };
     events.extend(first.iter().map(|one| session(one, SessionPhase::Opened)));
     events.extend(shown.actions.iter().map(|one| {
         (Subject::of(&["market", "action", &one.symbol]), of_action(source, origin, one, shown.ns))
@@ -32,7 +34,7 @@ pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
         let body = Body::Bar(bar.to_wire(&series.symbol, series.timeframe, origin));
         (Subject::bar(timeframe, &series.symbol), first_cause(&series.source, id, bar.close_ns, body))
     }));
-    events.extend(shown.closed.iter().map(|one| session(one, SessionPhase::Closed)));
+    events.extend(closed.iter().map(|one| session(one, SessionPhase::Closed)));
     events.extend(last.iter().map(|one| session(one, SessionPhase::Opened)));
     let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(&mut events) {
@@ -74,5 +76,33 @@ fn first_cause(source: &str, id: String, time_ns: i64, body: Body) -> Event {
         schema_version: 1,
         body: Some(body),
         ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+    use domain::calendar::Calendar;
+
+    use super::*;
+
+    #[test]
+    fn no_session_opens_or_closes_before_the_range() {
+        let date = NaiveDate::from_ymd_opt(2014, 4, 28).unwrap();
+        let session = Calendar::xnys().sessions(date, date).unwrap()[0];
+        let told = |live| {
+            let shown = Shown {
+                ns: session.close_ns,
+                live,
+                exchange: "XNYS",
+                opened: Some(session),
+                actions: &[],
+                bars: Vec::new(),
+                closed: Some(session),
+                events: Vec::new(),
+            };
+            events(&shown).len()
+        };
+        assert_eq!((told(true), told(false)), (2, 0));
     }
 }

@@ -6,6 +6,7 @@ use contracts::v1::Listing;
 use contracts::v1::event::Body;
 use projections::queries::{Standard, SymbolStanding};
 
+use super::market::market_ns;
 use super::symbols::listed;
 use crate::cli::{Global, UniverseCheck};
 use crate::config::Universe;
@@ -39,7 +40,9 @@ pub async fn check(session: &Session, options: &UniverseCheck, output: Output) -
     let mut newest: BTreeMap<String, i64> = BTreeMap::new();
     let calendar = session.manifest.market()?.calendar();
     let stale_sessions = session.config.quality.stale_sessions;
-    let standard = Standard { calendar, now_ns: runtime::now_ns(), stale_sessions };
+    // Where a market of the past is played, now is where it stands.
+    let now_ns = market_ns(session).await?.unwrap_or_else(runtime::now_ns);
+    let standard = Standard { calendar, now_ns, stale_sessions };
     for series in ingest::status::status(&session.tape, calendar).await? {
         let newest_ns = newest.entry(series.symbol).or_insert(series.last_close_ns);
         *newest_ns = series.last_close_ns.max(*newest_ns);
