@@ -93,6 +93,8 @@ pub struct Machine {
     unbound: Vec<Outgoing>,
     /// Strategies in shadow mode, with what they signalled there.
     shadows: Shadows,
+    /// MARKET sequence of the last instant, where it was decided.
+    decided: Option<u64>,
 }
 
 impl Machine {
@@ -121,6 +123,7 @@ impl Machine {
             of_fills: Vec::new(),
             unbound: Vec::new(),
             shadows: Shadows::default(),
+            decided: None,
         }
     }
 
@@ -239,6 +242,14 @@ impl Machine {
         self.shadows.take(recorded);
     }
 
+    /// Takes where on TRADING signals of the last instant stand: a strategy in shadow mode goes by those behind its change
+    /// to it.
+    pub fn stand<'made>(&mut self, made: impl Iterator<Item = (&'made Event, u64)>) {
+        if let Some(market) = self.decided.take() {
+            self.shadows.decided(self.hosts.keys(), made, market);
+        }
+    }
+
     /// Leaves it to the tape what a strategy in shadow mode asked for in the instant of a MARKET sequence: who follows
     /// another host does not know what that one had read there.
     pub fn undecided(&mut self, strategy: &str, market_sequence: u64) {
@@ -343,22 +354,14 @@ impl Machine {
         self.mode == ClockMode::Tape && instant.framed && instant.is_live() && later.next().is_some()
     }
 
-    /// Takes an instant and answers its signals, by strategy and symbol. One that is past warms up only.
+    /// Takes an instant and answers its signals, by strategy and symbol. One that is past warms up only. Where they stand on
+    /// the tape, [`Machine::stand`] is told; who follows another host, which may have known of other fills, tells it what
+    /// is on record by [`Machine::recall`].
     pub fn step(&mut self, instant: &Instant) -> Vec<Outgoing> {
-        let past = self.is_past(instant);
-        let signals = self.derive(instant);
-        if !past {
-            self.shadows.decided(self.hosts.keys(), &signals, self.market_sequence);
-        }
-        signals
-    }
-
-    /// The same for who follows another host and may derive what that one, which knew of other fills, did not signal: what
-    /// strategies asked for in shadow mode is then what is on the tape, by [`Machine::recall`].
-    pub fn derive(&mut self, instant: &Instant) -> Vec<Outgoing> {
         let mut signals = std::mem::take(&mut self.of_fills);
         let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
         let past = self.is_past(instant);
+        self.decided = (!past).then_some(basis[0]);
         self.unbound.clear();
         let holdings = Holdings { book: &self.book, shadows: &self.shadows, market: basis[0] };
         for recorded in &instant.events {

@@ -18,8 +18,6 @@ use domain::money::{E9, Quantity};
 use domain::performance::Wanted;
 use event_log::Recorded;
 
-use crate::signal::Outgoing;
-
 /// Most signals of a symbol that are remembered: what is taken again is of late.
 const REMEMBERED: usize = 64;
 
@@ -94,19 +92,21 @@ impl Shadows {
         }
     }
 
-    /// Takes what the `running` strategies made of the instant of the MARKET sequence `market`, in the order of the tape.
-    pub fn decided<'name>(
+    /// Takes the signals that the `running` strategies made of the instant of the MARKET sequence `market`, in the order of
+    /// the tape, and where on TRADING each stands: one of an instant that is taken again may stand there since before.
+    pub fn decided<'name, 'made>(
         &mut self,
         running: impl Iterator<Item = &'name String>,
-        made: &[Outgoing],
+        made: impl Iterator<Item = (&'made Event, u64)>,
         market: u64,
     ) {
         if self.of.is_empty() {
             return;
         }
-        for Outgoing { event, .. } in made {
+        for (event, sequence) in made {
             if let Some(Body::Signal(signal)) = &event.body
                 && let Some(shadow) = self.of.get_mut(&signal.strategy)
+                && sequence > shadow.since
             {
                 shadow.note(event, signal, false);
             }
@@ -168,7 +168,6 @@ fn one_share(wanted: Wanted) -> Quantity {
 
 #[cfg(test)]
 mod tests {
-    use contracts::Subject;
     use contracts::v1::{Intent, SignalLeg, StrategyEnabled};
 
     use super::*;
@@ -183,21 +182,39 @@ mod tests {
         Event { basis: basis([INSTANT, 1]), body: Some(Body::Signal(signal)), ..Event::default() }
     }
 
-    #[test]
-    fn what_was_read_stays_when_its_instant_is_taken_again_and_left_to_the_tape() {
+    /// In shadow mode since the first event of TRADING.
+    fn in_shadow_mode() -> Recorded {
         let enabled = StrategyEnabled {
             strategy: "cross".to_owned(),
             mode: StrategyMode::Shadow.into(),
             ..StrategyEnabled::default()
         };
-        let enabled = Event { body: Some(Body::StrategyEnabled(enabled)), ..Event::default() };
+        let event = Event { body: Some(Body::StrategyEnabled(enabled)), ..Event::default() };
+        Recorded { sequence: 1, subject: String::new(), event }
+    }
+
+    /// The instant is decided, and its signal stands at `sequence`.
+    fn decided(shadows: &mut Shadows, sequence: u64) {
+        let again = enters_long();
+        shadows.decided([&"cross".to_owned()].into_iter(), [(&again, sequence)].into_iter(), INSTANT);
+    }
+
+    #[test]
+    fn a_signal_that_stood_before_the_change_of_mode_is_none_of_it() {
         let mut shadows = Shadows::default();
-        for (sequence, event) in (1..).zip([enabled, enters_long()]) {
-            shadows.take(&Recorded { sequence, subject: String::new(), event });
-        }
-        let subject = Subject::of(&["signal", "cross", "A"]);
-        let again = Outgoing { subject, event: enters_long() };
-        shadows.decided([&"cross".to_owned()].into_iter(), &[again], INSTANT);
+        shadows.take(&in_shadow_mode());
+        decided(&mut shadows, 1);
+        assert_eq!(shadows.asked("cross", "A", INSTANT + 1), None);
+        decided(&mut shadows, 2);
+        assert_eq!(shadows.asked("cross", "A", INSTANT + 1), Some(Quantity(E9)));
+    }
+
+    #[test]
+    fn what_was_read_stays_when_its_instant_is_taken_again_and_left_to_the_tape() {
+        let mut shadows = Shadows::default();
+        shadows.take(&in_shadow_mode());
+        shadows.take(&Recorded { sequence: 2, subject: String::new(), event: enters_long() });
+        decided(&mut shadows, 2);
         shadows.undecided("cross", INSTANT);
         assert_eq!(shadows.asked("cross", "A", INSTANT + 1), Some(Quantity(E9)));
     }

@@ -15,7 +15,7 @@ use runtime::{Consumed, Context, HealthState, Instant, Instants, clock, park, ut
 use crate::SERVICE;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
-use crate::signal;
+use crate::signal::{self, Outgoing};
 use appending::Subjects;
 
 /// Messages taken from a stream at once.
@@ -140,7 +140,9 @@ impl Shell {
         if planted::is(planted::Bug::AckBeforeCommit) {
             market.ack_through(instant.done_through()).await?;
         }
-        self.subjects.append(&self.context, signals).await?;
+        let stored = self.subjects.append(&self.context, &signals).await?;
+        let of = |out: &Outgoing| stored.get(&out.event.id).copied().unwrap_or_default();
+        self.machine.stand(signals.iter().map(|out| (&out.event, of(out))));
         market.ack_through(instant.done_through()).await?;
         self.handled_ns = self.handled_ns.max(instant.event_ns);
         if std::mem::take(&mut self.said_waiting) {

@@ -59,6 +59,8 @@ impl Orders {
                 | Body::AccountMarked(_)
                 | Body::OrderCancelled(_),
             ) => true,
+            // On the wall clock an order by hand may be dated before bars that were over when it came to the broker.
+            Some(Body::OrderSubmitted(_) | Body::OrderReplaced(_)) => self.clock == ClockMode::Wall,
             _ => false,
         };
         let through = read_of(&recorded.event, stream::MARKET);

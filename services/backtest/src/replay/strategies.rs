@@ -393,12 +393,12 @@ impl Strategies {
         self.read = through;
         while let Some(instant) = self.instants.next_complete() {
             let market = instant.last_sequence();
+            let made = self.machine.step(&instant);
             // On the wall clock the service may have known less of its fills where it did not signal.
-            let made = if self.leads || self.clock == ClockMode::Tape {
-                self.machine.step(&instant)
-            } else {
-                self.machine.derive(&instant)
-            };
+            if self.leads || self.clock == ClockMode::Tape {
+                let new = made.iter().filter(|out| !self.seen.contains(&out.event.id));
+                self.machine.stand(new.map(|out| (&out.event, u64::MAX)));
+            }
             for Outgoing { event, .. } in made {
                 let strategy = event.source.clone();
                 if !self.seen.contains(&event.id) {

@@ -1,6 +1,6 @@
 //! Appending signals: each is the next one under its subject, and each stands on the tape once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use contracts::v1::Event;
 use contracts::{basis_of, from_timestamp, stream};
@@ -17,31 +17,44 @@ const CONFLICTS_MAX: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Subjects {
     last: HashMap<String, u64>,
-    /// Signals of the instant at which this process began that were stored before it.
-    stored: HashSet<String>,
+    /// Signals of the instant at which this process began that were stored before it, and where.
+    stored: HashMap<String, u64>,
 }
 
 impl Subjects {
-    /// Appends the signals of an instant in their order, pipelined; those already stored are passed over.
-    pub async fn append(&mut self, context: &Context, signals: Vec<Outgoing>) -> Result<(), Error> {
+    /// Appends the signals of an instant in their order, pipelined; those already stored are passed over. Answers where
+    /// each stands, by id.
+    pub async fn append(
+        &mut self,
+        context: &Context,
+        signals: &[Outgoing],
+    ) -> Result<HashMap<String, u64>, Error> {
         let mut entries: Vec<Append> = Vec::new();
-        for signal in signals {
-            let subject = signal.subject.as_str().to_owned();
-            if entries.iter().any(|entry| entry.subject == signal.subject) {
+        let mut stand = HashMap::new();
+        for Outgoing { subject, event } in signals {
+            if entries.iter().any(|entry| entry.subject == *subject) {
                 // Its place depends on the one before it.
-                self.flush(context, &mut entries).await?;
+                self.flush(context, &mut entries, &mut stand).await?;
             }
-            let sequence = self.last(&context.tape, &subject, &signal.event).await?;
-            if self.stored.contains(&signal.event.id) {
+            let filter = subject.as_str().to_owned();
+            let sequence = self.last(&context.tape, &filter, event).await?;
+            if let Some(stored) = self.stored.get(&event.id) {
+                stand.insert(event.id.clone(), *stored);
                 continue;
             }
-            let expect = Expect::Last { filter: subject, sequence };
-            entries.push(Append { subject: signal.subject, event: signal.event, expect });
+            let expect = Expect::Last { filter, sequence };
+            entries.push(Append { subject: subject.clone(), event: event.clone(), expect });
         }
-        self.flush(context, &mut entries).await
+        self.flush(context, &mut entries, &mut stand).await?;
+        Ok(stand)
     }
 
-    async fn flush(&mut self, context: &Context, entries: &mut Vec<Append>) -> Result<(), Error> {
+    async fn flush(
+        &mut self,
+        context: &Context,
+        entries: &mut Vec<Append>,
+        stand: &mut HashMap<String, u64>,
+    ) -> Result<(), Error> {
         let batch = std::mem::take(entries);
         if batch.is_empty() {
             return Ok(());
@@ -63,6 +76,7 @@ impl Subjects {
                 }
             };
             self.last.insert(filter, appended.sequence);
+            stand.insert(entry.event.id, appended.sequence);
         }
         Ok(())
     }
@@ -91,7 +105,7 @@ impl Subjects {
             for delivery in reader.batch(BATCH).await? {
                 let sequence = delivery.sequence();
                 if let Delivery::Event(recorded) = delivery {
-                    self.stored.insert(recorded.event.id);
+                    self.stored.insert(recorded.event.id, sequence);
                 }
                 if sequence >= last.sequence {
                     return Ok(());

@@ -112,7 +112,9 @@ fn signals(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Event> {
         *hours += 1;
         let (sequence, at) = (u64::try_from(*hours).unwrap(), FIRST_NS + *hours * HOUR_NS);
         let taken = instant(sequence, at, bar("A", at, *price, Origin::Live), false);
-        made.extend(given.machine.step(&taken).into_iter().map(|out| out.event));
+        let stepped = given.machine.step(&taken);
+        given.machine.stand(stepped.iter().map(|out| (&out.event, u64::MAX)));
+        made.extend(stepped.into_iter().map(|out| out.event));
     }
     made
 }
