@@ -231,7 +231,9 @@ impl Replay {
     /// Gives the followed services what they had of MARKET before `recorded`, and looks for what is missing.
     async fn prepare(&mut self, recorded: &Recorded) -> Result<(), ReplayError> {
         self.strategies.before(recorded, &mut self.market).await?;
-        match self.orders.begin(recorded, &mut self.market).await? {
+        let begun = self.orders.begin(recorded, &mut self.market).await?;
+        self.orders.take_bars(recorded)?;
+        match begun {
             Begun::Nothing => return Ok(()),
             Begun::Owed(owed) => {
                 self.diverged(recorded, Divergence::not_recorded(&owed, recorded.sequence));

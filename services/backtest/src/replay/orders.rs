@@ -59,9 +59,7 @@ impl Orders {
                 | Body::AccountMarked(_)
                 | Body::OrderCancelled(_),
             ) => true,
-            // On the wall clock an order by hand may be dated before bars that were over when it came to the broker.
-            Some(Body::OrderSubmitted(_) | Body::OrderReplaced(_)) => self.clock == ClockMode::Wall,
-            _ => false,
+            body => self.clock == ClockMode::Wall && comes_to_broker(body.as_ref()),
         };
         let through = read_of(&recorded.event, stream::MARKET);
         if !of_market || through <= self.read {
@@ -83,6 +81,15 @@ impl Orders {
             };
         }
         Ok(begun)
+    }
+
+    /// Lets the broker take the bars that have begun, before an order comes to it. On the wall clock an order by hand may be
+    /// dated before bars that were over by then.
+    pub fn take_bars(&mut self, recorded: &Recorded) -> Result<(), ReplayError> {
+        if self.clock == ClockMode::Wall && comes_to_broker(recorded.event.body.as_ref()) {
+            self.follower.missing().map_err(ReplayError::broker)?;
+        }
+        Ok(())
     }
 
     /// An order for which something must have been done before an instant begins; on the wall clock it may
@@ -121,6 +128,11 @@ impl Orders {
             }
         })
     }
+}
+
+/// Whether an order, or its new terms, comes to a broker with it.
+fn comes_to_broker(body: Option<&Body>) -> bool {
+    matches!(body, Some(Body::OrderSubmitted(_) | Body::OrderReplaced(_)))
 }
 
 impl From<LogError> for ReplayError {
