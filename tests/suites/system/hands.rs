@@ -469,14 +469,28 @@ async fn on_a_server_of_the_users_own_the_user_block_is_told() -> Outcome {
     assert!(block.contains("strategy-guest") && !block.contains(&login.word("password")), "{block}");
     assert!(login.connect().await.is_err(), "the server does not know the user yet");
 
-    // Its operator adds the block, as it is printed, and has the server read its configuration again.
+    // Its operator adds an account with the block, as docs/strategies.md says, and has the server read its configuration
+    // again, and once more for the account's imports.
     let users = nats.directory().join("nats/users.conf");
     let text = std::fs::read_to_string(&users)?;
-    let (before, after) = text.rsplit_once("]\n").ok_or_else(|| anyhow::anyhow!("{text}"))?;
-    std::fs::write(&users, format!("{before}{block}\n]\n{after}"))?;
+    let (before, after) = text.rsplit_once('}').ok_or_else(|| anyhow::anyhow!("{text}"))?;
+    let subjects = [
+        "signal.>",
+        "$JS.ACK.>",
+        "$JS.API.DIRECT.GET.*.>",
+        "$JS.API.CONSUMER.MSG.NEXT.*.*",
+        "$JS.API.CONSUMER.RESET.*.*",
+    ];
+    let imports =
+        subjects.map(|subject| format!("{{ service: {{ account: TAPE, subject: \"{subject}\" }} }}"));
+    let imports = imports.join(", ");
+    let account = format!("  user-strategy-guest {{ users: [ {block} ], imports: [ {imports} ] }}\n");
+    std::fs::write(&users, format!("{before}{account}}}{after}"))?;
     let record: Value =
         serde_json::from_str(&std::fs::read_to_string(nats.directory().join("nats/running.json"))?)?;
-    std::process::Command::new("kill").args(["-HUP", &record["pid"].to_string()]).status()?;
+    let pid = record["pid"].to_string();
+    let read_again = || std::process::Command::new("kill").args(["-HUP", &pid]).status();
+    read_again()?;
     let deadline = Instant::now() + Duration::from_secs(10);
     let client = loop {
         match login.connect().await {
@@ -485,6 +499,8 @@ async fn on_a_server_of_the_users_own_the_user_block_is_told() -> Outcome {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
+    read_again()?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let reset = client.request("$JS.API.CONSUMER.RESET.MARKET.strategy-guest", r#"{"seq":1}"#.into()).await?;
     let reset: Value = serde_json::from_slice(&reset.payload)?;
     assert_eq!(reset["config"]["filter_subjects"][0], "market.bar.>", "{reset}");

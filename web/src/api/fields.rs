@@ -44,6 +44,10 @@ const SUBJECT_BYTES_MAX: usize = 200;
 
 /// A symbol: a comma would end it where several are listed.
 const SYMBOL: &str = "^[!-+\\--~]+$";
+/// Symbols and groups, with commas between.
+const SYMBOLS: &str = "^[!-+\\--~]{1,32}(,[!-+\\--~]{1,32})*$";
+/// Longest list of them.
+const SYMBOLS_BYTES_MAX: usize = 2_000;
 /// Lengths of averages, or none.
 const AVERAGES: &str = "^(off|([1-9][0-9]{0,3}|10000)(,([1-9][0-9]{0,3}|10000)){0,3})$";
 
@@ -66,6 +70,8 @@ pub enum Kind {
     Sequence,
     /// A symbol, for example `AAPL`.
     Symbol,
+    /// Symbols and groups such as `@tech`, with commas between.
+    Symbols,
     /// Up to four lengths of averages in bars, such as `20,50`, or `off`.
     Averages,
     /// A date of exchange time.
@@ -304,6 +310,10 @@ impl Kind {
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Sequence => "a sequence, a whole number".to_owned(),
             Self::Symbol => chart::EXPECTED_SYMBOL.to_owned(),
+            Self::Symbols => {
+                "symbols such as AAPL and groups such as @tech, with commas between and without blanks"
+                    .to_owned()
+            }
             Self::Averages => chart::EXPECTED_LENGTHS.to_owned(),
             Self::Date => "a date, YYYY-MM-DD".to_owned(),
             Self::Time => EXPECTED_TIME.to_owned(),
@@ -333,6 +343,10 @@ impl Kind {
             Self::Whole(least, most) => whole(least, most),
             Self::Sequence => whole(0, WHOLE_MAX),
             Self::Symbol => contracts::read_symbol(value).is_ok(),
+            Self::Symbols => {
+                value.len() <= SYMBOLS_BYTES_MAX
+                    && value.split(',').all(|entry| contracts::read_symbol(entry).is_ok())
+            }
             Self::Averages => chart::lengths(value).is_ok(),
             Self::Date => value.parse::<NaiveDate>().is_ok(),
             Self::Time => value.parse::<NaiveDate>().is_ok() || instant(),
@@ -366,6 +380,7 @@ impl Kind {
             Self::Whole(least, most) => whole(least, most),
             Self::Sequence => whole(0, WHOLE_MAX),
             Self::Symbol => text().max_length(Some(chart::SYMBOL_BYTES_MAX)).pattern(Some(SYMBOL)).build(),
+            Self::Symbols => text().max_length(Some(SYMBOLS_BYTES_MAX)).pattern(Some(SYMBOLS)).build(),
             Self::Averages => text().pattern(Some(AVERAGES)).build(),
             Self::Date => format(KnownFormat::Date),
             Self::Time => return either(format(KnownFormat::Date), format(KnownFormat::DateTime)),

@@ -42,7 +42,7 @@ pub struct UniverseFields;
 impl Fields for UniverseFields {
     const FIELDS: &'static [Field] = &[field(
         "symbols",
-        Kind::Text(2_000),
+        Kind::Symbols,
         "Symbols and groups such as `@tech`, with commas between; by default those of every group",
     )];
 }
@@ -84,6 +84,11 @@ pub async fn standings(app: &App, symbols: &[String]) -> Result<Vec<SymbolStandi
 
 fn listed(app: &App, text: &str) -> Result<Vec<String>, PageError> {
     let entries: Vec<String> = text.split(',').map(|entry| entry.trim().to_owned()).collect();
+    let is_unknown =
+        |entry: &&String| entry.strip_prefix('@').is_some_and(|name| !app.config.universe.contains_key(name));
+    if let Some(group) = entries.iter().find(is_unknown) {
+        return Err(PageError::Missing(format!("group {group}")));
+    }
     let symbols = expanded(&app.config.universe, &entries)?;
     let symbols: Result<Vec<String>, PageError> =
         symbols.iter().map(|text| symbol("symbols", text)).collect();

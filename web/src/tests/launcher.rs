@@ -106,8 +106,8 @@ async fn a_run_of_what_is_registered_has_the_limits_of_the_tape() {
     let ended = json!({"limit_sets": [{"limits": {"max_open_orders": "none"}}]});
     assert_eq!(asked("ended-run", ended).await.1["limitSetsOfTape"], 1);
     for (key, more) in [
-        ("none", json!({"buying_power_only": true})),
-        ("kind", json!({"strategies": [{"kind": "momentum"}]})),
+        ("none-run", json!({"buying_power_only": true})),
+        ("kind-run", json!({"strategies": [{"kind": "momentum"}]})),
     ] {
         let request = asked(key, more).await.1;
         assert_eq!((&request["limitSets"], &request["limits"]), (&Value::Null, &Value::Null), "{request}");

@@ -290,7 +290,7 @@ fn block(user: &NatsUser, password: &str) -> String {
 }
 
 impl NatsUser {
-    /// A new password and the block that a server of the user's own needs in its `authorization { users: [ ] }`,
+    /// A new password and the block that a server of the user's own needs in an account of the user alone,
     /// with the password's hash.
     ///
     /// # Errors

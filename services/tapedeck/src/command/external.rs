@@ -137,10 +137,10 @@ fn tell(
     }
     if let Some(block) = &credentials.to_add {
         output.note(
-            "this server takes its users from its own configuration: add to `authorization { users: [ ] }`",
+            "this server takes its users from its own configuration: add an account with it (docs/strategies.md)",
         );
         output.note(&format!("  {block}"));
-        output.note("and have the server read it again: nats-server --signal reload");
+        output.note("and have the server read it twice: nats-server --signal reload");
     }
     Ok(())
 }
