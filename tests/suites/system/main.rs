@@ -28,6 +28,7 @@ mod left_behind;
 mod live;
 mod new_terms;
 mod news;
+mod own_server;
 mod planted;
 mod race;
 mod readme;

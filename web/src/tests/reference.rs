@@ -197,9 +197,13 @@ async fn the_universe_says_of_each_symbol_whether_it_is_listed() {
     assert_eq!((&apple["source"], &apple["delisted_on"]), (&"massive".into(), &"2026-01-05".into()));
     let asked = json(&deck, "/api/v1/universe?symbols=aapl,@pair,ibm").await;
     assert_eq!(states(&asked), [is("AAPL", "delisted"), is("SPY", "unknown"), is("IBM", "unknown")]);
-    for symbols in ["@none", ",", "a%20b"] {
+    for (symbols, status) in [
+        ("@none", StatusCode::NOT_FOUND),
+        (",", StatusCode::UNPROCESSABLE_ENTITY),
+        ("a%20b", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
         let answer = deck.get(&format!("/api/v1/universe?symbols={symbols}")).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{symbols}: {}", answer.text);
+        assert_eq!(answer.status, status, "{symbols}: {}", answer.text);
     }
     let page = deck.get("/system").await.text;
     for text in ["id=\"h-universe\"", "@pair</th>", "id=\"universe-AAPL\" data-state=\"delisted\""] {
