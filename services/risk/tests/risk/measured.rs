@@ -291,9 +291,8 @@ async fn result(world: &World) -> (String, String, Option<i64>) {
     (value(line.pnl.as_ref()), value(line.peak_pnl.as_ref()), line.drawdown_e9)
 }
 
-#[tokio::test]
-async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_the_account() {
-    let clock = Moved::at(1);
+/// `alpha` holds 100 shares that cost 100, at 110, and was measured; nobody runs any more. The clock stands at 1.
+async fn measured_once() -> World {
     let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
     world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
     world.put(events::mark(T0, 1_000_000)).await;
@@ -301,7 +300,13 @@ async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_th
     let running = ready(&world).await;
     until(async || measured(&world).await == [1]).await;
     running.stop().await;
-    // 100 shares that cost 100.
+    world
+}
+
+#[tokio::test]
+async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_the_account() {
+    let clock = Moved::at(1);
+    let world = measured_once().await;
     let stands = |pnl: &str, peak: &str, fall| (pnl.to_owned(), peak.to_owned(), Some(fall));
     assert_eq!(result(&world).await, stands("1000", "1000", 0));
 
@@ -327,13 +332,7 @@ async fn the_peak_of_a_strategy_outlasts_a_start_and_begins_anew_with_that_of_th
 #[tokio::test]
 async fn what_a_measurement_had_not_read_yet_lets_peaks_begin_anew_after_a_start() {
     let clock = Moved::at(1);
-    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
-    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
-    world.put(events::mark(T0, 1_000_000)).await;
-    fill(&world, "buy", Side::Buy, 0).await;
-    let running = ready(&world).await;
-    until(async || measured(&world).await == [1]).await;
-    running.stop().await;
+    let world = measured_once().await;
     let read = world.trading().await;
 
     // The reset comes while the next measurement is on its way to the tape.

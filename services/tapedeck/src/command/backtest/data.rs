@@ -340,20 +340,12 @@ fn timeframe(market: &mut MarketData, options: &RunOptions) -> Result<Timeframe,
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
+    use super::super::tests::options;
     use super::*;
-    use crate::cli::{Cli, Command};
 
     #[test]
     fn what_is_said_of_files_is_refused_where_there_are_none() {
-        let checked = |more: &[&str]| {
-            let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
-            let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
-                panic!("{line:?} is another command")
-            };
-            check_of_files(&options.run).map_err(|failure| failure.message)
-        };
+        let checked = |more: &[&str]| check_of_files(&options(more)).map_err(|failure| failure.message);
         for (option, value) in
             [("--actions", "actions.csv"), ("--symbol", "SPY"), ("--timezone", "UTC"), ("--adjusted", "none")]
         {

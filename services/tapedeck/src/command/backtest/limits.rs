@@ -124,20 +124,11 @@ pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
     use contracts::v1::{AccountConfigured, BacktestRequest, LimitsSet, StrategyRegistered, TradeLimits};
 
     use super::super::named::Registered;
+    use super::super::tests::options;
     use super::*;
-    use crate::cli::{Cli, Command};
-
-    fn options(more: &[&str]) -> RunOptions {
-        let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
-        let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
-            panic!("{line:?} is another command")
-        };
-        options.run
-    }
 
     fn file(text: &str) -> LimitsFile {
         let dir = tempfile::tempdir().unwrap();

@@ -454,3 +454,19 @@ pub fn failure(error: engine::Error) -> Failure {
         other => Failure::other(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::{Cli, Command, RunOptions};
+
+    /// The options of a run, as a command line with these has them.
+    pub fn options(more: &[&str]) -> RunOptions {
+        let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
+        let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
+            panic!("{line:?} is another command")
+        };
+        options.run
+    }
+}

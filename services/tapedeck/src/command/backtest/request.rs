@@ -333,18 +333,8 @@ fn stated_kind(name: &str, allow_short: bool) -> Result<AccountKind, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
+    use super::super::tests::options;
     use super::*;
-    use crate::cli::{Cli, Command};
-
-    fn options(more: &[&str]) -> RunOptions {
-        let line = [&["tapedeck", "sweep", "--param", "fast=5"][..], more].concat();
-        let Command::Sweep(options) = Cli::try_parse_from(&line).unwrap().command else {
-            panic!("{line:?} is another command")
-        };
-        options.run
-    }
 
     #[test]
     fn the_kind_of_account_has_an_option() {
